@@ -1,0 +1,25 @@
+"""Where llmbudget keeps what it must remember: ``$LLMBUDGET_HOME``, default ``~/.llmbudget``.
+
+    plan.json            the plan last made
+    ledger.sqlite        what ran and what it cost
+    services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
+"""
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    return Path(os.environ.get("LLMBUDGET_HOME") or Path.home() / ".llmbudget")
+
+
+def plan_path() -> Path:
+    return home() / "plan.json"
+
+
+def ledger_path() -> Path:
+    return home() / "ledger.sqlite"
+
+
+def service_dir(name: str) -> Path:
+    return home() / "services" / name

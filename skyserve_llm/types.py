@@ -1,0 +1,329 @@
+"""The nouns of planning: models, GPUs, offers, and the plan document itself.
+
+Plain values: no I/O, no arithmetic beyond a sum, no formatting. Sizes are bytes, memory of a
+card is MiB as its driver reports it, bandwidth GB/s (1e9), compute TFLOP/s dense, money USD as
+``Decimal``. ``Plan`` and what hangs below it *are* the document that ``plan -o json`` prints:
+renaming a field there is a breaking change. The nouns of running services live in
+``service/types.py``.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+EngineName = Literal["vllm", "transformers", "simulated"]
+Basis = Literal["measured", "modelled", "extrapolated"]
+
+
+# --- the model -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionLayers:
+    """``layers`` layers that keep the same state for a token.
+
+    ``full`` and ``sliding`` cache K and V (``kv_heads`` x ``head_dim`` each); ``mla`` caches one
+    latent of ``latent_dim`` values that no rank can split; ``state`` keeps a fixed
+    ``state_values`` numbers for a request, however long (state-space and linear attention).
+    """
+
+    kind: Literal["full", "sliding", "mla", "state"]
+    layers: int
+    kv_heads: int = 0
+    head_dim: int = 0
+    window: int = 0
+    latent_dim: int = 0
+    state_values: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterCounts:
+    """How many weights a model has, by how they are split over ranks and quantized.
+
+    ``embedding`` and ``lm_head`` split over ranks but stay in 16 bits; ``attention``, ``mlp``,
+    ``shared_experts`` and ``experts`` split and quantize; ``kv_projection`` splits no further
+    than the KV heads; ``replicated`` (norms, routers, MLA down-projections) stands whole on
+    every rank. ``lm_head`` is 0 where it is tied to the embedding.
+    """
+
+    embedding: int
+    lm_head: int
+    attention: int
+    kv_projection: int
+    mlp: int
+    experts: int
+    shared_experts: int
+    replicated: int
+
+    @property
+    def total(self) -> int:
+        return (
+            self.embedding
+            + self.lm_head
+            + self.attention
+            + self.kv_projection
+            + self.mlp
+            + self.experts
+            + self.shared_experts
+            + self.replicated
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """How a checkpoint's linear weights are stored: ``awq`` 4 bits in groups of 128, …"""
+
+    method: str
+    bits: int
+    group_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """What a planner must know of a model, from its config and nothing else."""
+
+    id: str
+    revision: str | None
+    architecture: str
+    model_type: str
+    dtype: str
+    quantization: Quantization | None
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    vocab_size: int
+    max_position_embeddings: int
+    attention: tuple[AttentionLayers, ...]
+    parameters: ParameterCounts
+    num_experts: int = 0
+    num_experts_per_tok: int = 0
+    source: str
+
+    @property
+    def active_parameters(self) -> int:
+        """Weights one token passes through: all but the experts it is not routed to."""
+        if not self.num_experts:
+            return self.parameters.total
+        idle = self.num_experts - self.num_experts_per_tok
+        return self.parameters.total - self.parameters.experts * idle // self.num_experts
+
+
+# --- what can be rented --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSpec:
+    """A card's physical facts. ``None`` is unknown; nothing is inferred from the name."""
+
+    name: str
+    memory_mib: int
+    bandwidth_gb_s: float | None
+    fp16_tflops: float | None
+    fp8_tflops: float | None
+    bf16: bool
+    compute_capability: str
+    link: str
+    link_gb_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One price: an instance type in one place, spot or on-demand.
+
+    ``accelerator`` is the GPU's name in that cloud's SkyPilot catalog, ``gpu`` ours.
+    ``zone`` is None where the cloud prices by region, ``as_of`` None where the date is unknown.
+    """
+
+    cloud: str
+    region: str
+    zone: str | None
+    instance_type: str
+    gpu: str
+    accelerator: str
+    gpu_count: int
+    spot: bool
+    price_per_hour: Decimal
+    as_of: date | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """What a cloud charges beside compute, each with the date it was true."""
+
+    cloud: str
+    disk_gib_month: Decimal | None
+    egress_gib: Decimal | None
+    controller_hour: Decimal | None
+    as_of: date | None
+    source: str
+
+
+# --- what is asked -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The load a plan must carry. ``max_model_len`` None means the model's own limit."""
+
+    max_model_len: int | None = None
+    concurrency: int = 8
+    input_tokens: int = 512
+    output_tokens: int = 256
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineArgs:
+    """vLLM's own knobs under vLLM's own names; None is vLLM's default for the card."""
+
+    gpu_memory_utilization: float = 0.92
+    tensor_parallel_size: int | None = None
+    max_num_batched_tokens: int | None = None
+    max_num_seqs: int | None = None
+    kv_cache_dtype: str = "auto"
+    enforce_eager: bool = False
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuRequest:
+    """``--gpus L4:1``: a GPU by name and, where given, an exact count."""
+
+    name: str
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Which offers may be used. Empty tuples and None mean no limit."""
+
+    spot: bool | None = None
+    clouds: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    gpus: tuple[GpuRequest, ...] = ()
+    max_price: Decimal | None = None
+    every_place: bool = False
+
+
+# --- the plan ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEstimate:
+    """Bytes per GPU, as vLLM logs them per rank."""
+
+    weights_bytes: int
+    kv_cache_bytes: int
+    kv_cache_bytes_per_token: int
+    activation_bytes: int
+    overhead_bytes: int
+    per_gpu_capacity_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThroughputEstimate:
+    """At the stated concurrency; None where the card's bandwidth or compute is unknown."""
+
+    ttft_ms: float | None
+    tpot_ms: float | None
+    output_tokens_per_s: float | None
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthlyBill:
+    """USD for 730 hours of all replicas; None where no rate is known, and then not in total."""
+
+    compute: Decimal
+    disk: Decimal | None
+    controller: Decimal | None
+    egress: Decimal | None
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way to serve the model: where, on what, how well and for how much."""
+
+    rank: int
+    cloud: str
+    region: str
+    zone: str | None
+    instance_type: str
+    gpu: str
+    accelerator: str
+    gpu_count: int
+    tensor_parallel_size: int
+    quantization: str | None
+    spot: bool
+    price_per_hour: Decimal
+    price_as_of: date | None
+    price_source: str
+    memory: MemoryEstimate
+    kv_cache_tokens: int
+    max_concurrency: float
+    throughput: ThroughputEstimate
+    month: MonthlyBill
+    usd_per_million_output_tokens: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A GPU and count that cannot serve the model, and why. ``shortfall_bytes`` is per GPU."""
+
+    gpu: str
+    gpu_count: int
+    reason: str
+    shortfall_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineChoice:
+    """Which engine serves the model, and why that one. None: none of ours does."""
+
+    name: EngineName | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSummary:
+    """The model as the plan document shows it."""
+
+    id: str
+    revision: str | None
+    architecture: str
+    model_type: str
+    parameters: int
+    active_parameters: int
+    dtype: str
+    quantization: str | None
+    source: str
+    engine: EngineName | None
+    engine_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSnapshot:
+    """Which table the prices came from, and how old each cloud's are (None: undated)."""
+
+    snapshot: str
+    as_of: dict[str, date | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The answer: candidates from cheapest to dearest month, and what was turned down."""
+
+    model: ModelSummary
+    workload: Workload
+    engine_args: EngineArgs
+    prices: PriceSnapshot
+    chosen: int | None
+    candidates: tuple[Candidate, ...]
+    rejected: tuple[Rejection, ...]
+
+    @property
+    def choice(self) -> Candidate | None:
+        return None if self.chosen is None else self.candidates[self.chosen]
