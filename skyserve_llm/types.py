@@ -44,7 +44,8 @@ class ParameterCounts:
     ``embedding`` and ``lm_head`` split over ranks but stay in 16 bits; ``attention``, ``mlp``,
     ``shared_experts`` and ``experts`` split and quantize; ``kv_projection`` splits no further
     than the KV heads; ``replicated`` (norms, routers, MLA down-projections) stands whole on
-    every rank. ``lm_head`` is 0 where it is tied to the embedding.
+    every rank. ``lm_head`` is 0 where it is tied to the embedding; ``vision`` is a tower that
+    vLLM loads with the language model, 0 where there is none or its size is not known.
     """
 
     embedding: int
@@ -55,6 +56,7 @@ class ParameterCounts:
     experts: int
     shared_experts: int
     replicated: int
+    vision: int = 0
 
     @property
     def total(self) -> int:
@@ -67,21 +69,30 @@ class ParameterCounts:
             + self.experts
             + self.shared_experts
             + self.replicated
+            + self.vision
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    """How a checkpoint's linear weights are stored: ``awq`` 4 bits in groups of 128, …"""
+    """How a checkpoint's linear weights are stored: ``awq`` 4 bits in groups of 128, …
+
+    ``experts_only`` where attention, dense and shared layers stay in 16 bits (gpt-oss, Kimi).
+    """
 
     method: str
     bits: int
     group_size: int | None = None
+    experts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """What a planner must know of a model, from its config and nothing else."""
+    """What a planner must know of a model, from its config and nothing else.
+
+    ``feed_forward_width`` is the widest inner layer a token passes through at once: a dense
+    MLP's, or that of all the experts it is routed to.
+    """
 
     id: str
     revision: str | None
@@ -94,6 +105,7 @@ class ModelSpec:
     num_attention_heads: int
     vocab_size: int
     max_position_embeddings: int
+    feed_forward_width: int
     attention: tuple[AttentionLayers, ...]
     parameters: ParameterCounts
     num_experts: int = 0
@@ -271,7 +283,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A GPU and count that cannot serve the model, and why. ``shortfall_bytes`` is per GPU."""
+    """A GPU and count that cannot serve the model, and why.
+
+    ``shortfall_bytes`` is what each GPU lacks; None where memory is not the reason.
+    """
 
     gpu: str
     gpu_count: int

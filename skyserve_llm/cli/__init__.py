@@ -1,0 +1,90 @@
+"""The command line: parse, call, hand to ``output``. One file a command, imported when it runs."""
+
+import sys
+
+import click
+
+from skyserve_llm.errors import LlmbudgetError
+
+_COMMANDS = {
+    "plan": "What must I rent? Every way to serve MODEL, from the cheapest month up.",
+    "render": "Write the plan's `sky serve` YAML.",
+    "deploy": "Run a plan: on a cloud through SkyServe, or here with --local.",
+    "status": "What runs, where, and how it is.",
+    "chat": "Talk to a running service.",
+    "cost": "What running services cost: an hour, so far, a month.",
+    "logs": "Show a service's logs.",
+    "scale": "Change the number of replicas.",
+    "down": "Take a service down.",
+}
+_MODULES = "skyserve_llm.cli"
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module only when it runs: `plan` must not pay for `deploy`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = __import__(f"{_MODULES}.{cmd_name}", fromlist=[cmd_name])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the original of an error.")
+@click.version_option(package_name="llmbudget", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool) -> None:
+    """What is the least I must pay to serve this open LLM well, and can you just run it for me?"""
+    ctx.obj = verbose
+
+
+def main() -> None:
+    """Run a command and leave with its exit code; every error is one line and a hint."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Run ``args`` and return the exit code (see ``errors.py``)."""
+    try:
+        result = cli.main(args, prog_name="llmbudget", standalone_mode=False)
+    except LlmbudgetError as error:
+        _fail(error.message, error.hint)
+        if error.__cause__ and {"-v", "--verbose"} & set(args):
+            _fail(f"caused by {type(error.__cause__).__name__}: {error.__cause__}", None)
+        return error.exit_code
+    except click.ClickException as error:
+        hint = None
+        if isinstance(error, click.UsageError) and error.ctx:
+            hint = f"try `{error.ctx.command_path} --help`"
+        _fail(error.format_message(), hint)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", None)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away: nothing is left to say it to
+        return 0
+    except Exception as error:  # noqa: BLE001  # the last door: a user never sees a traceback
+        if {"-v", "--verbose"} & set(args):
+            raise
+        _fail(f"unexpected {type(error).__name__}: {error}", "run again with -v and report it")
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, hint: str | None) -> None:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"\nhint: {hint}", err=True)

@@ -1,0 +1,102 @@
+"""The planner: facts and prices in, a ranked plan out. Pure arithmetic, no I/O, no clock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from skyserve_llm.errors import InputError
+from skyserve_llm.planner.placement import Placement, context_length, place
+from skyserve_llm.planner.ranking import rank
+from skyserve_llm.types import (
+    EngineArgs,
+    EngineChoice,
+    GpuSpec,
+    ModelSpec,
+    ModelSummary,
+    Offer,
+    Plan,
+    PriceSnapshot,
+    Rate,
+    Rejection,
+    Workload,
+)
+
+__all__ = ["make_plan"]
+
+
+def make_plan(
+    model: ModelSpec,
+    engine: EngineChoice,
+    *,
+    gpus: Mapping[str, GpuSpec],
+    offers: Sequence[Offer],
+    prices: PriceSnapshot,
+    rates: Mapping[str, Rate],
+    workload: Workload,
+    engine_args: EngineArgs,
+) -> Plan:
+    """Place the model on every kind of instance on offer and rank what fits by its month.
+
+    Raises:
+        InputError: the workload asks for more context than the model has.
+    """
+    _check_workload(model, workload)
+    outcomes = {
+        (name, count): place(model, gpus[name], count, engine_args, workload)
+        for name, count in sorted({(offer.gpu, offer.gpu_count) for offer in offers})
+    }
+    placements = {k: found for k, found in outcomes.items() if isinstance(found, Placement)}
+    candidates = rank(offers, placements, model, rates, workload)
+    rejected = [found for found in outcomes.values() if isinstance(found, Rejection)]
+    return Plan(
+        model=_summary(model, engine),
+        workload=replace(workload, max_model_len=context_length(model, workload)),
+        engine_args=engine_args,
+        prices=prices,
+        chosen=0 if candidates else None,
+        candidates=candidates,
+        rejected=tuple(sorted(rejected, key=_distance)),
+    )
+
+
+def _check_workload(model: ModelSpec, workload: Workload) -> None:
+    longest = context_length(model, workload)
+    if longest > model.max_position_embeddings:
+        raise InputError(
+            f"--max-model-len {longest} is more than {model.id} was trained for "
+            f"({model.max_position_embeddings})",
+            hint=f"use --max-model-len {model.max_position_embeddings} or less",
+        )
+    asked = workload.input_tokens + workload.output_tokens
+    if asked > longest:
+        raise InputError(
+            f"--input-tokens and --output-tokens make {asked} tokens, "
+            f"more than the context of {longest}",
+            hint="ask for fewer tokens or a longer --max-model-len",
+        )
+
+
+def _distance(rejection: Rejection) -> tuple[bool, int, str, int]:
+    """Nearest misses first: by the memory each card lacks; other reasons last."""
+    missing = rejection.shortfall_bytes
+    return (
+        missing is None,
+        (missing or 0) * rejection.gpu_count,
+        rejection.gpu,
+        rejection.gpu_count,
+    )
+
+
+def _summary(model: ModelSpec, engine: EngineChoice) -> ModelSummary:
+    return ModelSummary(
+        id=model.id,
+        revision=model.revision,
+        architecture=model.architecture,
+        model_type=model.model_type,
+        parameters=model.parameters.total,
+        active_parameters=model.active_parameters,
+        dtype=model.dtype,
+        quantization=model.quantization.method if model.quantization else None,
+        source=model.source,
+        engine=engine.name,
+        engine_reason=engine.reason,
+    )

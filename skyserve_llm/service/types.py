@@ -144,7 +144,11 @@ class ReplicaStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
-    """One service as last seen. ``replicas`` also holds the ones that have ended."""
+    """One service as last seen. ``replicas`` also holds the ones that have ended.
+
+    ``created_at`` tells apart services of one name that were deployed at different times;
+    None where the backend cannot say.
+    """
 
     name: str
     backend: BackendName
@@ -154,6 +158,7 @@ class ServiceStatus:
     target_replicas: int
     replicas: tuple[ReplicaStatus, ...]
     observed_at: datetime
+    created_at: datetime | None = None
     reason: str | None = None
 
     @property
@@ -162,6 +167,29 @@ class ServiceStatus:
 
 
 # --- what it costs -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaInterval:
+    """One replica's billed time. ``ended_at`` None while it runs, as far as anybody knows.
+
+    ``deployment`` is the service's name and the time it was created: one name may be used
+    again.
+    """
+
+    deployment: str
+    service: str
+    backend: BackendName
+    replica_id: int
+    launched_at: datetime
+    ended_at: datetime | None
+    last_seen: datetime
+    state: ReplicaState
+    infra: str
+    instance_type: str | None
+    accelerators: str | None
+    spot: bool
+    price_per_hour: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,64 @@
+"""`llmbudget plan MODEL`."""
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from skyserve_llm.cli import options, output
+from skyserve_llm.cli.planning import plan_model, save_plan
+from skyserve_llm.errors import NoFeasiblePlanError
+from skyserve_llm.types import Plan
+
+TABLE_LIMIT = 10
+
+
+@click.command("plan")
+@click.argument("model")
+@options.planning_options
+@click.option(
+    "--all-places", is_flag=True, help="Every region and zone, not each cloud's cheapest."
+)
+@click.option("--limit", type=options.POSITIVE, help="Show so many candidates [10 in a table].")
+@options.output_option
+def command(
+    model: str, all_places: bool, limit: int | None, output_format: str, **values: Any
+) -> None:
+    """Every way to serve MODEL, from the cheapest month up.
+
+    MODEL is the id of a bundled model or a folder that holds a config.json. The plan is kept
+    for `llmbudget render` and `llmbudget deploy`.
+    """
+    market = options.market(values, every_place=all_places)
+    plan = plan_model(model, market, options.workload(values), options.engine_args(values))
+    if plan.chosen is not None:
+        save_plan(plan)
+    _show(plan, output_format, limit)
+    if plan.chosen is None:
+        raise _nothing_fits(plan)
+
+
+def _show(plan: Plan, output_format: str, limit: int | None) -> None:
+    if output_format == "json":
+        output.json_document(replace(plan, candidates=plan.candidates[:limit]))
+        return
+    from skyserve_llm.cli.tables import plan_report
+
+    shown = replace(plan, candidates=plan.candidates[: limit or TABLE_LIMIT])
+    output.tables(*plan_report(shown, total=len(plan.candidates)))
+
+
+def _nothing_fits(plan: Plan) -> NoFeasiblePlanError:
+    if not plan.rejected:
+        return NoFeasiblePlanError(
+            "no offer in the price table matches",
+            hint="allow more clouds, regions or GPUs, spot as well as on-demand, or a higher "
+            "--max-price",
+        )
+    nearest = plan.rejected[0]
+    return NoFeasiblePlanError(
+        f"nothing on offer holds {plan.model.id}; nearest is {nearest.gpu}:{nearest.gpu_count}: "
+        f"{nearest.reason}",
+        hint="try a shorter --max-model-len, less --concurrency, --kv-cache-dtype fp8, more GPUs "
+        "or a quantized variant",
+    )

@@ -1,0 +1,91 @@
+"""Facts and prices → a plan: the pipeline that `plan` and `deploy MODEL` share, and where the
+plan last made is kept."""
+
+import json
+from decimal import Decimal
+from datetime import date
+from typing import Any
+
+from skyserve_llm.errors import InputError
+from skyserve_llm.home import plan_path
+from skyserve_llm.planner import make_plan
+from skyserve_llm.planner.engine import choose_engine
+from skyserve_llm.sources.gpus import load_gpus
+from skyserve_llm.sources.hub import load_model
+from skyserve_llm.sources.offers import load_offers
+from skyserve_llm.sources.rates import load_rates
+from skyserve_llm.sources.registry import vllm_registry
+from skyserve_llm.types import EngineArgs, Market, Plan, Workload
+
+
+def plan_model(name: str, market: Market, workload: Workload, engine_args: EngineArgs) -> Plan:
+    """Read what is known of the model and the market, and plan."""
+    model = load_model(name)
+    gpus = load_gpus()
+    offers, prices = load_offers(market, gpus)
+    return make_plan(
+        model,
+        choose_engine(model, *vllm_registry()),
+        gpus=gpus,
+        offers=offers,
+        prices=prices,
+        rates=load_rates(),
+        workload=workload,
+        engine_args=engine_args,
+    )
+
+
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """A plan document (or any of our dataclasses) as JSON: money as decimal text, dates ISO."""
+    return json.dumps(value, default=_plain, indent=indent, ensure_ascii=False)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, date):
+        return value.isoformat()
+    slots = getattr(type(value), "__slots__", None)
+    if slots is None:
+        raise TypeError(f"{type(value).__name__} has no place in a document")
+    return {name: getattr(value, name) for name in slots}
+
+
+def save_plan(plan: Plan) -> None:
+    """Keep the plan for a later `render` or `deploy`, whole or not at all."""
+    path = plan_path()
+    draft = path.with_suffix(".draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(to_json(plan), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot save the plan under {path.parent}: {error.strerror}",
+            hint="set LLMBUDGET_HOME to a folder that can be written",
+        ) from error
+
+
+def saved_plan() -> Plan:
+    """The plan last made.
+
+    Raises:
+        InputError: none was made yet, or the file is damaged.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    path = plan_path()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            "no plan was made yet", hint="run `llmbudget plan MODEL` first, or name a model"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    try:
+        return TypeAdapter(Plan).validate_json(text)
+    except ValidationError as error:
+        raise InputError(
+            f"{path} is damaged or of another release", hint="run `llmbudget plan MODEL` again"
+        ) from error

@@ -1,0 +1,94 @@
+"""The replica's command line. Knows flags; what they start is in `launch`.
+
+python -m skyserve_llm.replica MODEL --engine simulated --port 8000
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from skyserve_llm.replica import argument_types, engines
+from skyserve_llm.replica.errors import StartError
+from skyserve_llm.replica.keys import KEY_VARIABLE
+
+_EPILOG = f"""\
+The API key, or several with commas between them, is read from the environment variable
+{KEY_VARIABLE} or from --api-key-file, never from the command line. Without one everybody
+may send requests. GET /v1/health needs no key.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise StartError(message, hint=f"{self.prog} --help lists the flags")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line as values.
+
+    Raises:
+        StartError: a flag that is wrong, or an engine that is not in this release.
+    """
+    # No abbreviations: '--api-key SECRET' must not be taken for --api-key-file.
+    parser = _Parser(
+        prog="python -m skyserve_llm.replica",
+        description="Serve a model on this machine with OpenAI's API.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    _add_arguments(parser)
+    engines.add_arguments(parser)
+    arguments, unknown = parser.parse_known_args(argv)
+    engines.check_available(arguments.engine)
+    if unknown:
+        _refuse(unknown)
+    arguments.served_model_name = arguments.served_model_name or arguments.model
+    return arguments
+
+
+def _refuse(unknown: Sequence[str]) -> None:
+    """Name the unknown flags without their values, one of which may be a key."""
+    flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+    if "--api-key" in flags:
+        hint = f"set {KEY_VARIABLE} or use --api-key-file: others can read a command line"
+        raise StartError("a key is not taken from the command line", hint=hint)
+    what = f"flags: {', '.join(flags)}" if flags else "words after the model"
+    raise StartError(
+        f"unknown {what}", hint="python -m skyserve_llm.replica --help lists the flags"
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", type=_model, metavar="MODEL", help="Hugging Face id or folder of the model")
+    add("--engine", choices=engines.NAMES, required=True, help="what makes the tokens")
+    add("--host", default="127.0.0.1", help="address to listen on (default: loopback only)")
+    add("--port", type=argument_types.port, default=8000, help="0 takes a free one (default: 8000)")
+    add("--served-model-name", type=_model, metavar="NAME", help="name in the API (default: MODEL)")
+    add("--api-key-file", type=Path, metavar="FILE", help="API keys, one a line")
+    add(
+        "--keep-alive-s",
+        type=argument_types.interval,
+        metavar="S",
+        help="comment in a stream that was silent for so long (default: 10)",
+    )
+    add(
+        "--lame-duck-s",
+        type=argument_types.duration,
+        default=0.0,
+        metavar="S",
+        help="after SIGTERM keep serving at least so long, with health 503 (default: 0)",
+    )
+    add(
+        "--drain-timeout-s",
+        type=argument_types.duration,
+        default=60.0,
+        metavar="S",
+        help="after SIGTERM let running requests finish for at most so long (default: 60)",
+    )
+
+
+def _model(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a model has a name")
+    return text

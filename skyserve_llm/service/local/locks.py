@@ -1,0 +1,80 @@
+"""Locks as the truth about who lives.
+
+A pid in a file may be another process by now; a lock cannot lie, because the kernel gives it
+up when the last process that holds it ends, however it ends. Two files a service:
+
+    supervisor.lock   held from the first moment of ``deploy`` to the supervisor's end
+    processes.lock    held by the supervisor and inherited by every guard, replica and load
+                      balancer: free only when nothing of the service runs any more
+
+Knows nothing of services.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+
+_BLIP_SECONDS = 0.5
+"""``is_held`` asks by taking a shared lock for an instant; a claim waits that out."""
+
+
+def claim(path: Path) -> int | None:
+    """Take the lock on ``path``. Returns a descriptor, or None if somebody else holds it."""
+    until = time.monotonic() + _BLIP_SECONDS
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if _lock(descriptor, fcntl.LOCK_EX):
+            # A service that went down between open and lock took its file with it: a lock on
+            # a file that no longer has a name would keep nobody out.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        os.close(descriptor)
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.02)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds ``path``."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def wait_until_free(path: Path, seconds: float) -> bool:
+    """Wait until nobody holds ``path``. False if somebody still does."""
+    until = time.monotonic() + seconds
+    while is_held(path):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def holders(path: Path) -> set[int]:
+    """The pids of the processes that have ``path`` open, where the system can tell (Linux).
+
+    Unlike pids that were written down, these are certain to be the service's own.
+    """
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # not ours to read, or gone meanwhile
+            if os.path.samestat(link.stat(), path.stat()):
+                found.add(int(link.parts[2]))
+    return found - {os.getpid()}
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
