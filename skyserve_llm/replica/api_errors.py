@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from skyserve_llm.replica.asgi import error_body
+from skyserve_llm.replica.protocol import FieldError
 
 INVALID_REQUEST = "invalid_request_error"
 
@@ -24,7 +25,10 @@ class ApiError(Exception):
 
 def bad_field(error: ValidationError) -> ApiError:
     """The first thing wrong with a body, named by the field it is about."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, FieldError):
+        return ApiError(400, f"{cause.param}: {cause}", param=cause.param)
     param = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if not param:

@@ -116,7 +116,8 @@ class Gate:
             self._in_flight -= 1
             await exchange.aclose()
             self._record(scope, request_id, exchange, outcome)
-            if outcome is Outcome.SERVER_ERROR:
+            # An engine that says 503 is full, not broken.
+            if outcome is Outcome.SERVER_ERROR and exchange.status != 503:
                 self._readiness.doubt()
 
     async def _answer_failure(
@@ -149,10 +150,17 @@ class Gate:
             return
         self._metrics.in_flight.set(self._in_flight)
         self._metrics.ready.set(self._readiness.report.health is Health.OK)
-        # The engine's own metrics, where it has any, stand before the gate's.
-        engine = await asgi.call(self._app, "GET", METRICS_PATH, base=self._base)
-        body = (engine.body if engine.status == 200 else b"") + self._metrics.render()
+        body = await self._engine_metrics() + self._metrics.render()
         await asgi.send_bytes(send, 200, body, content_type=_METRICS_TYPE)
+
+    async def _engine_metrics(self) -> bytes:
+        """The engine's own, where it has any: they stand before the gate's."""
+        try:
+            answer = await asgi.call(self._app, "GET", METRICS_PATH, base=self._base)
+        except Exception as error:  # noqa: BLE001 - the gate's are wanted most when it is broken
+            self._log("error", error=type(error).__name__, where=where(error))
+            return b""
+        return answer.body if answer.status == 200 else b""
 
     async def _ask_app(self) -> None:
         await ask_for_token(self._app, self._base)

@@ -6,7 +6,7 @@ and is not honoured is refused, not overlooked; all others that are unknown are 
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from skyserve_llm.replica.engines.base import ChatMessage
 
@@ -14,10 +14,16 @@ from skyserve_llm.replica.engines.base import ChatMessage
 _COMPLETION_MAX_TOKENS = 16
 
 
+class FieldError(ValueError):
+    """What is wrong with a field that can only be judged beside others."""
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
 def _text_of(content: object) -> object:
     """A message's content, which may come in parts, as one text."""
-    if content is None:
-        return ""
     if not isinstance(content, list):
         return content
     if not all(isinstance(part, dict) and part.get("type") == "text" for part in content):
@@ -36,6 +42,12 @@ def _single_prompt(prompt: object) -> object:
     return prompt
 
 
+def _only_one(n: int | None) -> int | None:
+    if n not in (None, 1):
+        raise ValueError("one answer a request is supported, n=1")
+    return n
+
+
 def _as_list(stop: object) -> object:
     if stop is None:
         return ()
@@ -50,10 +62,16 @@ class Message(BaseModel):
     """One turn of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Annotated[str, BeforeValidator(_text_of)] = ""
+    content: Annotated[str | None, BeforeValidator(_text_of)] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.content is None and self.role != "assistant":
+            raise ValueError(f"a message of role '{self.role}' needs content")
+        return self
 
     def to_engine(self) -> ChatMessage:
-        return ChatMessage(role=self.role, content=self.content)
+        return ChatMessage(role=self.role, content=self.content or "")
 
 
 class StreamOptions(BaseModel):
@@ -72,7 +90,7 @@ class Request(BaseModel):
     stop: Annotated[tuple[StopString, ...], BeforeValidator(_as_list)] = ()
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    n: int | None = 1
+    n: Annotated[int | None, AfterValidator(_only_one)] = 1
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: int | None = None
@@ -89,13 +107,11 @@ class Request(BaseModel):
 
     @model_validator(mode="after")
     def _honest(self) -> Self:
-        if self.n not in (None, 1):
-            raise ValueError("n: only one answer a request is supported, n=1")
         if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options: only allowed with stream=true")
+            raise FieldError("stream_options", "only allowed with stream=true")
         for name, value in (self.model_extra or {}).items():
             if name in _NOT_HONOURED and value not in _NOT_HONOURED[name]:
-                raise ValueError(f"{name}: not supported by this server")
+                raise FieldError(name, "not supported by this server")
         return self
 
 
@@ -132,9 +148,9 @@ class ChatRequest(Request):
         if not self.continue_final_message:
             return self
         if self.add_generation_prompt:
-            raise ValueError("continue_final_message: needs add_generation_prompt=false")
+            raise FieldError("continue_final_message", "needs add_generation_prompt=false")
         if self.messages[-1].role != "assistant":
-            raise ValueError("continue_final_message: the last message must be the assistant's")
+            raise FieldError("continue_final_message", "the last message must be the assistant's")
         return self
 
 

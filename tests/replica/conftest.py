@@ -1,0 +1,159 @@
+"""A real replica in a process of its own, and a way to wait for it."""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+MODEL = "org/model"
+ROOT = Path(__file__).parents[2]
+_OWN_VARIABLES = ("LLMBUDGET_", "SKYPILOT_")
+INSTANT = ("--ttft-ms", "0", "--tpot-ms", "0")
+
+
+def _wait_until(condition: Callable[[], object], *, within_s: float = 15.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"did not come true within {within_s} s"
+        time.sleep(0.01)
+
+
+@dataclass
+class Replica:
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    def events(self) -> list[dict[str, object]]:
+        lines = self.log_file.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+    def events_of(self, kind: str) -> list[dict[str, object]]:
+        return [event for event in self.events() if event["event"] == kind]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.events_of('listening')[0]['port']}"
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        # verify=False: plain HTTP, and loading certificates for each client takes 40 ms
+        return httpx.Client(
+            base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=False
+        )
+
+    def health(self) -> httpx.Response:
+        url = f"{self.url}/v1/health"
+        return httpx.get(url, timeout=10, trust_env=False, verify=False)
+
+    def wait_until(self, condition: Callable[[], object], *, within_s: float = 15.0) -> None:
+        _wait_until(condition, within_s=within_s)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def exit_code(self) -> int:
+        return self.process.wait(timeout=15)
+
+
+def _command(*flags: str) -> list[str]:
+    return [sys.executable, "-m", "skyserve_llm.replica", *flags]
+
+
+def _environment(extra: dict[str, str] | None) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OWN_VARIABLES)}
+    return {**inherited, **(extra or {})}
+
+
+@contextlib.contextmanager
+def _running(
+    log_file: Path, *flags: str, env: dict[str, str] | None = None, wait_ready: bool = True
+) -> Iterator[Replica]:
+    all_flags = _command(MODEL, "--engine", "simulated", "--port", "0", *flags)
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            all_flags, stdout=log, stderr=log, env=_environment(env), cwd=ROOT
+        )
+    replica = Replica(process, log_file)
+    try:
+        _wait_until(lambda: replica.events_of("listening") or process.poll() is not None)
+        assert process.poll() is None, log_file.read_text()
+        if wait_ready:
+            _wait_until(lambda: replica.health().status_code == 200)
+        yield replica
+    finally:
+        process.kill()
+        process.wait()
+
+
+Start = Callable[..., Replica]
+
+
+@contextlib.contextmanager
+def _starter(folder: Path) -> Iterator[Start]:
+    with contextlib.ExitStack() as stack:
+        numbers = itertools.count()
+
+        def begin(*flags: str, **options: Any) -> Replica:
+            log_file = folder / f"replica-{next(numbers)}.log"
+            return stack.enter_context(_running(log_file, *flags, **options))
+
+        yield begin
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start replicas that end with the test: ``start(*flags, env=…, wait_ready=…)``."""
+    with _starter(tmp_path) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """The same for a replica that the tests of a module share."""
+    with _starter(tmp_path_factory.mktemp("shared")) as begin:
+        yield begin
+
+
+@pytest.fixture
+def run() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command line that ends by itself: ``run(*arguments, env=…, cwd=…)``."""
+
+    def to_the_end(
+        *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            _command(*arguments),
+            env=_environment(env),
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return to_the_end
+
+
+@pytest.fixture(scope="session")
+def replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+    """One open replica that answers at once, shared by tests that leave no mark on it."""
+    log_file = tmp_path_factory.mktemp("replica") / "replica.log"
+    with _running(log_file, *INSTANT, "--max-model-len", "2000") as shared:
+        yield shared
+
+
+@pytest.fixture
+def http(replica: Replica) -> Iterator[httpx.Client]:
+    with replica.client() as client:
+        yield client
