@@ -76,7 +76,7 @@ def run(args: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away: nothing is left to say it to
         return 0
-    except Exception as error:  # noqa: BLE001  # the last door: a user never sees a traceback
+    except Exception as error:  # the last door: a user never sees a traceback
         if {"-v", "--verbose"} & set(args):
             raise
         _fail(f"unexpected {type(error).__name__}: {error}", "run again with -v and report it")

@@ -55,7 +55,7 @@ _PLANNING = (
     click.option("--any", "purchase", flag_value="any", default="any", help="Both [default]."),
     click.option("--cloud", "clouds", multiple=True, help="Only this cloud (repeatable)."),
     click.option("--region", "regions", multiple=True, help="Only this region (repeatable)."),
-    click.option("--gpus", type=GPUS, multiple=True, help="Only this GPU: L4 or L4:1 (repeatable)."),
+    click.option("--gpus", type=GPUS, multiple=True, help="Only this GPU: L4 or L4:1."),
     click.option("--max-price", type=MONEY, help="At most so many USD an hour for a replica."),
     click.option("--replicas", type=POSITIVE, help="How many replicas the bill is for [1]."),
     click.option("--concurrency", type=POSITIVE, default=8, show_default=True,

@@ -18,8 +18,8 @@ PIPE_WIDTH = 160
 
 
 def json_document(value: object) -> None:
-    """One JSON document on stdout."""
-    click.echo(to_json(value, indent=2))
+    """One JSON document on stdout; text is taken to be one already."""
+    click.echo(value if isinstance(value, str) else to_json(value))
 
 
 def text(value: str, *, newline: bool = True) -> None:

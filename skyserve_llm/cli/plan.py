@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from skyserve_llm.cli import options, output
-from skyserve_llm.cli.planning import plan_model, save_plan
+from skyserve_llm.cli.planning import plan_model, save_plan, to_json
 from skyserve_llm.errors import NoFeasiblePlanError
 from skyserve_llm.types import Plan
 
@@ -31,20 +31,23 @@ def command(
     """
     market = options.market(values, every_place=all_places)
     plan = plan_model(model, market, options.workload(values), options.engine_args(values))
+    document = to_json(plan)
     if plan.chosen is not None:
-        save_plan(plan)
-    _show(plan, output_format, limit)
+        save_plan(document)
+    if output_format == "table":
+        _show(plan, limit or TABLE_LIMIT)
+    elif limit:
+        output.json_document(replace(plan, candidates=plan.candidates[:limit]))
+    else:
+        output.json_document(document)
     if plan.chosen is None:
         raise _nothing_fits(plan)
 
 
-def _show(plan: Plan, output_format: str, limit: int | None) -> None:
-    if output_format == "json":
-        output.json_document(replace(plan, candidates=plan.candidates[:limit]))
-        return
+def _show(plan: Plan, limit: int) -> None:
     from skyserve_llm.cli.tables import plan_report
 
-    shown = replace(plan, candidates=plan.candidates[: limit or TABLE_LIMIT])
+    shown = replace(plan, candidates=plan.candidates[:limit])
     output.tables(*plan_report(shown, total=len(plan.candidates)))
 
 

@@ -1,7 +1,8 @@
 """Plans as tables: the wording and layout of `plan`. Returns renderables, prints nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -29,15 +30,15 @@ def plan_report(plan: Plan, total: int) -> Iterator[Table | Text]:
 def nearest_misses(rejected: tuple[Rejection, ...]) -> Iterator[Table | Text]:
     if not rejected:
         return
-    table = _table("nearest misses", "GPUS", "WHY IT CANNOT SERVE THE MODEL")
+    table = plain_table("GPUS", "WHY IT CANNOT SERVE THE MODEL", title="nearest misses")
     for miss in rejected[:NEAREST_MISSES]:
         table.add_row(f"{miss.gpu}:{miss.gpu_count}", miss.reason)
     yield table
 
 
 def candidates_table(plan: Plan) -> Table:
-    table = _table(
-        None, "INFRA", "INSTANCE", "GPUS", "SPOT", "$/hr", "$/month", "KV TOKENS", "REQUESTS",
+    table = plain_table(
+        "INFRA", "INSTANCE", "GPUS", "SPOT", "$/hr", "$/month", "KV TOKENS", "REQUESTS",
         "TOKENS/S", "$/1M OUT", "CHOSEN", right={4, 5, 6, 7, 8, 9},
     )  # fmt: skip
     for index, candidate in enumerate(plan.candidates):
@@ -61,8 +62,10 @@ def candidates_table(plan: Plan) -> Table:
 
 
 def infra(candidate: Candidate) -> str:
-    """``gcp/us-central1-a``, as ``sky status`` writes it."""
-    return f"{candidate.cloud}/{candidate.zone or candidate.region}".rstrip("/")
+    """``gcp/us-central1-a``; a zone's id that does not name its region follows the region."""
+    zone, region = candidate.zone or "", candidate.region
+    place = zone if zone.startswith(region) else f"{region}/{zone}"
+    return f"{candidate.cloud}/{place}".rstrip("/")
 
 
 def _model(plan: Plan) -> Text:
@@ -108,10 +111,11 @@ def _month(choice: Candidate, plan: Plan) -> Text:
     if unknown:
         line += f"; not counted, unknown: {', '.join(unknown)}"
     speed = choice.throughput
-    if speed.tpot_ms is not None:
+    if speed.tpot_ms is not None and speed.output_tokens_per_s is not None:
         line += (
-            f"\nspeed     {speed.tpot_ms:.1f} ms a token, {speed.output_tokens_per_s:,.0f} tokens/s "
-            f"at {plan.workload.concurrency} requests ({speed.basis}: what the memory's bandwidth allows at best)"
+            f"\nspeed     {speed.tpot_ms:.1f} ms a token, {speed.output_tokens_per_s:,.0f} tokens/s"
+            f" at {plan.workload.concurrency} requests ({speed.basis}: the best that the card's"
+            " bandwidth allows)"
         )
     return Text(line)
 
@@ -129,11 +133,9 @@ def _ages(plan: Plan) -> Text:
     return Text(line, style="dim")
 
 
-def _table(title: str | None, *columns: str, right: set[int] | None = None) -> Table:
-    from rich import box
-
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+def plain_table(*columns: str, right: Set[int] = frozenset(), title: str | None = None) -> Table:
+    """A table with a rule under its head and nothing else; columns in ``right`` align right."""
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for number, name in enumerate(columns):
-        justify = "right" if right and number in right else "left"
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
     return table

@@ -6,9 +6,10 @@ every replica has a boot disk. Pure arithmetic.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import overload
 
 from skyserve_llm.types import MonthlyBill, Offer, Rate, ThroughputEstimate, Workload
-from skyserve_llm.units import GIB, HOURS_PER_MONTH
+from skyserve_llm.units import CENT, GIB, HOURS_PER_MONTH
 
 IMAGE_AND_ENVIRONMENT_GIB = 60
 """What a boot disk holds beside the weights: a cloud's deep-learning image (35 to 45 GiB) and
@@ -44,6 +45,21 @@ def monthly_bill(
     )
 
 
+def rescaled(month: MonthlyBill, replicas: int, *, of: int) -> MonthlyBill:
+    """The bill for another number of replicas: all but the controller grows with it."""
+    compute = month.compute * replicas / of
+    disk = None if month.disk is None else month.disk * replicas / of
+    egress = None if month.egress is None else month.egress * replicas / of
+    known = [part for part in (compute, disk, month.controller, egress) if part is not None]
+    return MonthlyBill(
+        compute=_cents(compute),
+        disk=_cents(disk),
+        controller=month.controller,
+        egress=_cents(egress),
+        total=_cents(sum(known, Decimal(0))),
+    )
+
+
 def controller_month(cloud: str, rates: Mapping[str, Rate]) -> Decimal | None:
     """SkyServe's controller for a month, in the replicas' cloud where that is priced, else in
     the cheapest that is (a GPU-only cloud cannot host it)."""
@@ -66,5 +82,9 @@ def usd_per_million_output_tokens(
     return (month.total / tokens * 1_000_000).quantize(TEN_THOUSANDTH)
 
 
+@overload
+def _cents(amount: Decimal) -> Decimal: ...
+@overload
+def _cents(amount: None) -> None: ...
 def _cents(amount: Decimal | None) -> Decimal | None:
-    return None if amount is None else amount.quantize(Decimal("0.01"))
+    return None if amount is None else amount.quantize(CENT)

@@ -16,12 +16,6 @@ def choose_engine(
     model: ModelSpec, vllm_architectures: AbstractSet[str], vllm_version: str
 ) -> EngineChoice:
     """Name the engine and say why, in one line."""
-    if model.architecture not in vllm_architectures:
-        return EngineChoice(
-            name="transformers",
-            reason=f"vLLM {vllm_version} has no {model.architecture}; "
-            "the transformers engine runs the model's own code",
-        )
     if model.model_type in _FOREIGN_MODEL_TYPES:
         detail = f"declares {model.architecture} but is '{model.model_type}'"
         if model.num_experts:
@@ -29,5 +23,11 @@ def choose_engine(
         return EngineChoice(
             name="transformers",
             reason=f"{detail}, custom code that vLLM {vllm_version} does not serve",
+        )
+    if model.architecture not in vllm_architectures:
+        return EngineChoice(
+            name="transformers",
+            reason=f"vLLM {vllm_version} has no {model.architecture}; "
+            "the transformers engine runs the model's own code",
         )
     return EngineChoice(name="vllm", reason=f"vLLM {vllm_version} serves {model.architecture}")

@@ -3,7 +3,7 @@
 A replica uses all GPUs of its instance as one tensor-parallel group. Pure predicates.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from skyserve_llm.planner.memory import estimate_memory, max_concurrency, request_bytes
 from skyserve_llm.planner.throughput import estimate_throughput
@@ -21,8 +21,7 @@ from skyserve_llm.units import gib
 GPU_COUNTS = (1, 2, 4, 8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class Placement(NamedTuple):
     """A model on ``gpu_count`` cards of one kind, and what that gives."""
 
     gpu: str

@@ -6,8 +6,7 @@ holds the table against the installed SkyPilot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from skyserve_llm.sources.data import pricing_dir, read_table, reject
 
@@ -20,8 +19,7 @@ ALIASES = {"digitalocean": "do", "k8s": "kubernetes", "vast-ai": "vast", "vast.a
 """Other names of a cloud, in price lists and in SkyPilot's own registry."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cloud:
+class Cloud(NamedTuple):
     """``id`` is SkyPilot's lower-case name. ``spot`` and ``ports`` are what SkyPilot supports."""
 
     id: str

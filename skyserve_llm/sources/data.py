@@ -66,7 +66,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
             hint=f"the header must be {','.join(columns)}",
         )
     width = len(columns)
-    if any(len(row) != width for row in rows):
+    if set(map(len, rows)) - {width}:
         row = next(row for row in rows if len(row) != width)
         raise DataError(
             f"{path}, line {line_of(path, row)}: {len(row)} columns, expected {width}",

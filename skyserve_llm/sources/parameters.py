@@ -6,16 +6,14 @@ multi-token prediction are left out, as vLLM leaves them out unless asked. A fam
 that is not here is refused, never counted as if it were a Llama.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from skyserve_llm.sources.attention import head_dim, kv_heads, layer_kinds
 from skyserve_llm.sources.config import ModelConfig
 from skyserve_llm.types import ParameterCounts
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """What a family adds to the plain pre-norm transformer with a gated MLP."""
 
     qkv_bias: bool = False
