@@ -47,10 +47,9 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
     of another length.
     """
     try:
-        # A spreadsheet's "CSV UTF-8" starts with a byte order mark, which utf-8-sig takes off.
-        with path.open(newline="", encoding="utf-8-sig") as lines:
+        with path.open(newline="", encoding="utf-8") as lines:
             reader = csv.reader(lines, strict=True)
-            header = next(reader, [])
+            header = next(reader, []) or [""]
             rows = [row for row in reader if row]
     except OSError as error:
         raise DataError(
@@ -60,6 +59,8 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
         raise DataError(
             f"{path} is not a CSV table in UTF-8: {error}", hint="save it as CSV in UTF-8"
         ) from error
+    # A spreadsheet's "CSV UTF-8" starts with a byte order mark.
+    header[0] = header[0].removeprefix("\ufeff")
     if header != list(columns):
         raise DataError(
             f"{path}, line 1: the header is {','.join(header)!r}",
@@ -77,7 +78,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
 
 def line_of(path: Path, row: list[str]) -> int:
     """The line a row stands on. Only looked for when there is an error to tell."""
-    with path.open(newline="", encoding="utf-8-sig") as lines:
+    with path.open(newline="", encoding="utf-8") as lines:
         reader = csv.reader(lines)
         return next((reader.line_num for candidate in reader if candidate == row), 0)
 

@@ -62,7 +62,7 @@ def load_offers(
     rows = _matching(market, rows, amounts, gpus, clouds)
     if not market.every_place:
         rows = _cheapest(rows, amounts)
-    rows.sort(key=lambda row: (*_group(row), *_preference(row, amounts)))
+    rows.sort(key=lambda row: (_group(row), amounts[row[PRICE]], _place(row)))
     offers = [_offer(row, amounts) for row in rows]
     snapshot = path.name if path else _snapshot_date(table.with_name("snapshot.json"))
     return offers, PriceSnapshot(snapshot=snapshot, as_of=_oldest(offers))
@@ -112,19 +112,22 @@ def _group(row: list[str]) -> tuple[str, str, int, str]:
     return row[CLOUD], row[GPU], int(row[GPU_COUNT]), row[SPOT]
 
 
-def _preference(row: list[str], amounts: Amounts) -> tuple[Decimal, str, str, str]:
-    """The cheapest first; ties go by place and machine, so that the same table gives the same."""
-    return amounts[row[PRICE]], row[REGION], row[ZONE], row[INSTANCE_TYPE]
+def _place(row: list[str]) -> tuple[str, str, str]:
+    """Ties in price go by place and machine, so that the same table gives the same offers."""
+    return row[REGION], row[ZONE], row[INSTANCE_TYPE]
 
 
 def _cheapest(rows: Iterable[list[str]], amounts: Amounts) -> list[list[str]]:
-    best: dict[tuple[str, ...], list[str]] = {}
+    best: dict[tuple[str, ...], tuple[Decimal, list[str]]] = {}
     for row in rows:
         group = (row[CLOUD], row[GPU], row[GPU_COUNT], row[SPOT])
-        rival = best.get(group)
-        if rival is None or _preference(row, amounts) < _preference(rival, amounts):
-            best[group] = row
-    return list(best.values())
+        amount = amounts[row[PRICE]]
+        if group in best:
+            least, rival = best[group]
+            if amount > least or (amount == least and _place(rival) <= _place(row)):
+                continue
+        best[group] = amount, row
+    return [row for _, row in best.values()]
 
 
 def _offer(row: list[str], amounts: Amounts) -> Offer:
@@ -186,7 +189,9 @@ def _nearest(what: str, folded: str, known: Collection[str]) -> str:
     names = {_fold(name): name for name in sorted(known)}
     near = [names[match] for match in get_close_matches(folded, names, n=3, cutoff=0.5)]
     meant = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{meant}known {what}s: {', '.join(names.values()) or 'none'}"
+    # All clouds and GPUs fit a screen; regions, unless a cloud narrows them down, do not.
+    shown = ", ".join(names.values()) if len(names) <= 60 else f"{len(names)}, too many to list"
+    return f"{meant}known {what}s: {shown or 'none'}"
 
 
 # --- what a table may get wrong --------------------------------------------------------------

@@ -49,6 +49,7 @@ def test_reads_what_a_spreadsheet_saves(tmp_path: Path):
     [
         (b"", "line 1: the header is ''"),
         (b"a,c\n1,2\n", "line 1: the header is 'a,c'"),
+        (b"\na,b\n1,2\n", "line 1: the header is ''"),
         (b"a,b\n1,2\n1\n", "line 3: 1 columns, expected 2"),
         (b"a,b\n1,2\n\n1,2,3\n", "line 4: 3 columns, expected 2"),
         (b"a,b\n\xff,2\n", "not a CSV table in UTF-8"),

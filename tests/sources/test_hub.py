@@ -111,7 +111,8 @@ def test_a_missing_field_is_named(field: str) -> None:
     ),
     value=st.one_of(
         st.integers(max_value=0), st.integers(min_value=1 << 31), st.floats(), st.text(),
-        st.booleans(), st.lists(st.integers(), min_size=1), st.dictionaries(st.text(), st.none(), min_size=1),
+        st.booleans(), st.lists(st.integers(), min_size=1),
+        st.dictionaries(st.text(), st.none(), min_size=1),
     ),
 )  # fmt: skip
 def test_an_impossible_value_names_its_field(field: str, value: object) -> None:
