@@ -23,9 +23,10 @@ def command(
 
     The key, where the service has one, is read from LLMBUDGET_API_KEY.
     """
-    url = endpoint or _endpoint(service)
     key = os.environ.get("LLMBUDGET_API_KEY", "").split(",")[0] or None
-    model = served_model(url, api_key=key)
+    url, model = (endpoint, None) if endpoint else _service(service)
+    if model is None:
+        model = served_model(url, api_key=key)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read().strip()
         if not prompt:
@@ -36,14 +37,15 @@ def command(
     _converse(url, model, key, max_tokens)
 
 
-def _endpoint(service: str | None) -> str:
-    status = services.the_service(service)
+def _service(name: str | None) -> tuple[str, str | None]:
+    """The endpoint and model of a service. Asking it for its model would take a replica's turn."""
+    status = services.the_service(name)
     if status.endpoint is None:
         raise BackendError(
             f"{status.name} has no endpoint yet ({status.state})",
             hint=f"`llmbudget status {status.name}` shows how far it is",
         )
-    return status.endpoint
+    return status.endpoint, status.model
 
 
 def _ask(

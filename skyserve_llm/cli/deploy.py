@@ -32,9 +32,7 @@ DEFAULT_TIMEOUT_SECONDS = 1800
 @click.option("--timeout", type=click.FloatRange(min=1), default=DEFAULT_TIMEOUT_SECONDS,
               show_default=True, help="Seconds to wait until it answers.")  # fmt: skip
 @override_options
-@click.pass_context
 def command(
-    ctx: click.Context,
     model: str | None,
     name: str | None,
     local: bool,
@@ -49,7 +47,7 @@ def command(
     """Run MODEL, or the plan last made, and wait until it answers."""
     if port is not None and not local:
         raise InputError("--port goes with --local", hint="in a cloud SkyServe gives the port")
-    plan = wanted_plan(ctx, model, values)
+    plan = wanted_plan(model, values)
     spec = service_spec(plan, name=name, replicas=values["replicas"], use_spot=use_spot(values))
     changes = overrides_from(assignments, overrides)
     if local:

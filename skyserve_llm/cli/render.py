@@ -18,9 +18,7 @@ from skyserve_llm.service.spec import service_spec
 @click.option("--name", help="The service's name [from the model's].")
 @override_options
 @click.option("-f", "--file", type=click.Path(dir_okay=False, path_type=Path), help="Write here.")
-@click.pass_context
 def command(
-    ctx: click.Context,
     model: str | None,
     name: str | None,
     assignments: tuple[str, ...],
@@ -29,7 +27,7 @@ def command(
     **values: Any,
 ) -> None:
     """Write the plan's `sky serve` YAML: of MODEL, or of the plan last made."""
-    plan = wanted_plan(ctx, model, values)
+    plan = wanted_plan(model, values)
     spec = service_spec(plan, name=name, replicas=values["replicas"], use_spot=use_spot(values))
     text = render(spec, overrides=overrides_from(assignments, overrides))
     if file is None:

@@ -42,7 +42,7 @@ def overrides_from(assignments: tuple[str, ...], file: Path | None) -> dict[str,
     return overrides.merge(base, overrides.parse_assignments(assignments))
 
 
-def wanted_plan(ctx: click.Context, model: str | None, values: dict[str, Any]) -> Plan:
+def wanted_plan(model: str | None, values: dict[str, Any]) -> Plan:
     """Plan MODEL, or take the plan last made.
 
     Raises:
@@ -50,6 +50,7 @@ def wanted_plan(ctx: click.Context, model: str | None, values: dict[str, Any]) -
         NoFeasiblePlanError: nothing on offer holds the model.
     """
     if model is None:
+        ctx = click.get_current_context()
         stray = [
             name
             for name in values

@@ -98,7 +98,9 @@ def test_the_document_keeps_its_contract(capsys: pytest.CaptureFixture[str]) -> 
 def test_replicas_and_prices_shape_the_bill(capsys: pytest.CaptureFixture[str]) -> None:
     one = plan(capsys, PHIXTRAL, "--gpus", "L4:1", "--spot")["candidates"][0]
     two = plan(capsys, PHIXTRAL, "--gpus", "l4:1", "--spot", "--replicas", "2")["candidates"][0]
-    assert float(two["month"]["compute"]) == pytest.approx(2 * float(one["month"]["compute"]), abs=0.02)
+    assert float(two["month"]["compute"]) == pytest.approx(
+        2 * float(one["month"]["compute"]), abs=0.02
+    )
     cheap = plan(capsys, PHIXTRAL, "--max-price", "$0.50")
     assert all(float(c["price_per_hour"]) <= 0.5 for c in cheap["candidates"])
 

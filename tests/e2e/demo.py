@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -108,7 +109,7 @@ def converse(status: ServiceStatus) -> None:
         if done.returncode:
             raise StepError(f"chat left with {done.returncode}")
         answered_by.append(done.stderr.rsplit("replica ", 1)[-1].strip(" )\n"))
-    if any(one == other for one, other in zip(answered_by, answered_by[1:], strict=False)):
+    if any(one == other for one, other in pairwise(answered_by)):
         raise StepError(f"replicas did not alternate: {answered_by}")
     say(f"round robin: replicas {', '.join(answered_by)}")
 
@@ -137,7 +138,10 @@ async def _under_load(
 ) -> tuple[Tally, float]:
     """Requests at a steady rate from before the kill until after the replacement."""
     tally, stop = Tally(), asyncio.Event()
-    async with httpx.AsyncClient(base_url=endpoint, timeout=60) as client, asyncio.TaskGroup() as group:
+    async with (
+        httpx.AsyncClient(base_url=endpoint, timeout=60) as client,
+        asyncio.TaskGroup() as group,
+    ):
         load = group.create_task(_load(client, tally, stop))
         await _until(lambda: sum(tally.answered.values()) >= REQUESTS_PER_SECOND, 20)
         os.kill(pid, signal.SIGKILL)

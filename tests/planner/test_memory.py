@@ -1,6 +1,5 @@
 """GPU memory: against what vLLM logged, and the laws any estimate must keep."""
 
-from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -117,7 +116,7 @@ def test_more_context_never_needs_less(model: ModelSpec, tokens: int, more: int)
 @given(model=models, bits=st.sampled_from([4, 8]))
 def test_fewer_bits_never_weigh_more(model: ModelSpec, bits: int) -> None:
     assume(model.quantization is None)
-    light = replace(model, quantization=Quantization(method="awq", bits=bits, group_size=128))
+    light = model._replace(quantization=Quantization(method="awq", bits=bits, group_size=128))
     assert weights_bytes(light, 1) <= weights_bytes(model, 1)
 
 

@@ -1,6 +1,5 @@
 """The pipeline: what fits is ranked by its month, what does not says why."""
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -168,7 +167,7 @@ def test_few_tokens_touch_few_experts_and_many_all() -> None:
 
 
 def test_an_unknown_bandwidth_is_unknown_speed() -> None:
-    blind = replace(L4, bandwidth_gb_s=None)
+    blind = L4._replace(bandwidth_gb_s=None)
     outcome = place(PHIXTRAL, blind, 1, EngineArgs(), Workload())
     assert isinstance(outcome, Placement)
     assert outcome.throughput.tpot_ms is None
