@@ -21,5 +21,9 @@ def ledger_path() -> Path:
     return home() / "ledger.sqlite"
 
 
+def services_dir() -> Path:
+    return home() / "services"
+
+
 def service_dir(name: str) -> Path:
-    return home() / "services" / name
+    return services_dir() / name

@@ -42,7 +42,7 @@ def count(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``4.2`` -> ``'4.2s'``, ``75`` -> ``'1m15s'``, ``7260`` -> ``'2h01m'``, ``180000`` -> ``'2d02h'``."""
+    """``4.2`` -> ``'4.2s'``, ``75`` -> ``'1m15s'``, ``7260`` -> ``'2h01m'``."""
     if seconds < 60:
         return f"{seconds:.1f}s"
     whole = int(seconds)

@@ -17,7 +17,9 @@ class Backend(Protocol):
 
     name: BackendName
 
-    def deploy(self, spec: ServiceSpec, *, progress: Progress, timeout_seconds: float) -> ServiceStatus:
+    def deploy(
+        self, spec: ServiceSpec, *, progress: Progress, timeout_seconds: float
+    ) -> ServiceStatus:
         """Start a service and return once a request through its endpoint was answered.
 
         Raises:

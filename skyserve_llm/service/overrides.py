@@ -1,8 +1,8 @@
 """The user's last word on a YAML: ``--set key.path=value`` and an overrides file.
 
 Pure. Mappings are merged key by key, everything else is replaced. ``apply`` works on the text,
-so that comments and the parts nobody touched stay as they were. Knows nothing of what the keys
-mean, but for the two rules in ``merge``.
+so that comments and the parts nobody touched stay as they were. Knows few keys by name: those
+that SkyServe would refuse together, those that cost money, and those that are nobody's business.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,9 @@ import yaml
 from skyserve_llm.errors import InputError
 
 Tree = Mapping[str, Any]
+
+# Keys of `resources:` that leave the price of an hour as it is.
+_SAME_MACHINE = {"disk_size", "disk_tier", "ports", "labels", "image_id", "autostop"}
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -71,6 +74,23 @@ def merge(base: Tree, overrides: Tree) -> dict[str, Any]:
     return merged
 
 
+def changes_machines(overrides: Tree) -> bool:
+    """Whether ``overrides`` may lead to machines that cost something else."""
+    asked = overrides.get("resources")
+    return isinstance(asked, Mapping) and not set(asked) <= _SAME_MACHINE
+
+
+def to_replicas(config: Tree, replicas: int) -> dict[str, Any]:
+    """The override that gives a service YAML, read as ``config``, another number of replicas."""
+    if "replicas" in config["service"]:
+        return {"service": {"replicas": replicas}}
+    policy = {"min_replicas": replicas}
+    most = config["service"].get("replica_policy", {}).get("max_replicas")
+    if most is not None:
+        policy["max_replicas"] = max(most, replicas)
+    return {"service": {"replica_policy": policy}}
+
+
 def apply(text: str, overrides: Tree) -> str:
     """``text`` with ``overrides`` merged into it; untouched keys keep their lines and comments."""
     if not overrides:
@@ -105,9 +125,7 @@ def _spliced(
         nested = isinstance(value_node, yaml.MappingNode) and isinstance(merged[key], Mapping)
         if nested and not value_node.flow_style:
             result.append(lines[first])
-            result += _spliced(
-                lines, value_node, base[key], merged[key], begin=first + 1, end=stop
-            )
+            result += _spliced(lines, value_node, base[key], merged[key], begin=first + 1, end=stop)
         else:
             result += _dumped({key: merged[key]}, key_node.start_mark.column)
     indent = node.start_mark.column
@@ -125,9 +143,19 @@ def _entry_starts(lines: list[str], node: yaml.MappingNode, begin: int) -> list[
         while start > previous_end and _is_margin(lines[start - 1]):
             start -= 1
         starts.append(start)
-        mark = value_node.end_mark
-        previous_end = mark.line + (1 if mark.column else 0)
+        previous_end = _end(lines, value_node)
     return starts
+
+
+def _end(lines: list[str], node: yaml.Node) -> int:
+    """The line after a value. PyYAML ends blocks at the next token, past blanks and comments."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(node, yaml.MappingNode) else last
+    end = node.end_mark.line + (1 if node.end_mark.column else 0)
+    while end > node.start_mark.line + 1 and not lines[end - 1].strip():
+        end -= 1
+    return end
 
 
 def _is_margin(line: str) -> bool:

@@ -1,8 +1,8 @@
 """A ``ServiceSpec`` becomes the text of a ``sky serve`` YAML, from ``templates/service.yaml.j2``.
 
 The template holds the shape and says why; this module brings the values, each through a filter
-that no value can break out of: YAML scalars for fields, shell words for the command. Reads the
-template and nothing else. Knows what a service YAML says, not what SkyPilot makes of it:
+that no value can break out of: YAML scalars for fields, shell words for the command. Reads
+shipped files and nothing else. Knows what a service YAML says, not what SkyPilot makes of it:
 ``service/skypilot/validate.py`` asks SkyPilot itself.
 """
 
@@ -19,13 +19,10 @@ import yaml
 
 from skyserve_llm.errors import DataError, InputError
 from skyserve_llm.service import overrides as override
-from skyserve_llm.service.types import Place, ServiceSpec
-
-CLOUDS = frozenset(
-    "aws azure cudo do fluidstack gcp hyperbolic ibm kubernetes lambda mithril nebius oci "
-    "paperspace primeintellect runpod scp seeweb shadeform vast verda vsphere yotta".split()
-)
-"""Clouds that SkyPilot rents from. The price tables know more of them."""
+from skyserve_llm.service.types import Place, ReadinessProbe, ServiceSpec
+from skyserve_llm.sources.clouds import load_clouds
+from skyserve_llm.sources.data import templates_dir
+from skyserve_llm.types import EngineName
 
 REMOTE_DIR = "~/llmbudget"
 """Where everything of ours lives on a replica's machine."""
@@ -36,12 +33,17 @@ PYTHON_VERSION = "3.12"
 CUDA_13_DRIVER = 580
 """The oldest NVIDIA driver that runs CUDA 13, which vLLM's pinned wheels are built for."""
 
-_REQUIREMENTS = {
+LOAD_BALANCER_SYNC_SECONDS = 20
+"""How often SkyServe's load balancer asks its controller which replicas are ready."""
+
+_REQUIREMENTS: dict[EngineName, str] = {
     "vllm": "replica-vllm.txt",
     # vLLM's own requirements hold torch and transformers: one set to pin and to test.
     "transformers": "replica-vllm.txt",
     "simulated": "replica.txt",
 }
+
+_SIMULATED_FLAGS = {"max-model-len", "max-num-seqs", "served-model-name", "ttft-ms", "tpot-ms"}
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -66,8 +68,8 @@ def render(spec: ServiceSpec, *, overrides: Mapping[str, Any] | None = None) -> 
         "yaml_block": yaml_block,
         "yaml_script": yaml_script,
     }
-    template = environment.from_string(shipped("templates", "service.yaml.j2").read_text("utf-8"))
-    text = template.render(
+    source = (templates_dir() / "service.yaml.j2").read_text("utf-8")
+    text = environment.from_string(source).render(
         spec=spec,
         places=[_place(place) for place in spec.places],
         file_mounts=file_mounts(spec),
@@ -83,32 +85,40 @@ def render(spec: ServiceSpec, *, overrides: Mapping[str, Any] | None = None) -> 
 def command(spec: ServiceSpec) -> list[list[str]]:
     """The replica's arguments, a line of words each: ``python -m skyserve_llm.replica …``."""
     lines = [[spec.model]]
-    if spec.revision is not None:
+    if spec.revision is not None and spec.engine != "simulated":
         lines.append(["--revision", spec.revision])
     lines.append(["--engine", spec.engine])
     lines.append(["--host", "0.0.0.0", "--port", str(spec.replica_port)])  # noqa: S104
-    for flag, value in spec.engine_args:
+    lines.append(["--lame-duck-s", str(lame_duck_seconds(spec.readiness_probe))])
+    for flag, value in _engine_flags(spec):
         lines.append([f"--{flag}"] if value is None else [f"--{flag}", value])
     return lines
 
 
+def lame_duck_seconds(probe: ReadinessProbe) -> int:
+    """How long a replica that is told to end must go on serving to lose no request.
+
+    One probe to be seen, one synchronisation to be left out of the rotation, and a margin.
+    """
+    margin = 2
+    seen = probe.endpoint_probe_interval_seconds + probe.timeout_seconds
+    return math.ceil(seen + LOAD_BALANCER_SYNC_SECONDS + margin)
+
+
 def file_mounts(spec: ServiceSpec) -> dict[str, str]:
     """Remote path to local path: the replica package and its requirements, nothing else."""
-    package = _package()
+    package = Path(str(resources.files("skyserve_llm")))
     return {
         f"{REMOTE_DIR}/skyserve_llm/__init__.py": str(package / "__init__.py"),
         f"{REMOTE_DIR}/skyserve_llm/replica": str(package / "replica"),
-        f"{REMOTE_DIR}/requirements.txt": str(shipped("requirements", _REQUIREMENTS[spec.engine])),
+        f"{REMOTE_DIR}/requirements.txt": str(_requirements(spec.engine)),
     }
 
 
 def yaml_scalar(value: object) -> str:
     """``value`` as YAML on one line; a string that YAML would read otherwise is quoted."""
-    dump = {"default_flow_style": True, "width": math.inf, "allow_unicode": False}
-    text = yaml.safe_dump(value, **dump).removesuffix("...\n").rstrip("\n")
-    if "\n" in text:
-        text = yaml.safe_dump(value, default_style='"', **dump).rstrip("\n")
-    return text
+    text = _dump(value)
+    return text if "\n" not in text else _dump(value, style='"')
 
 
 def yaml_block(mapping: Mapping[str, object], indent: int) -> str:
@@ -126,21 +136,34 @@ def yaml_script(script: str, indent: int) -> str:
     return "|\n" + "\n".join(f"{margin}{line}" if line else "" for line in lines)
 
 
-def shipped(folder: str, name: str) -> Path:
-    """A file that travels with the package: beside it in a checkout, inside it in a wheel."""
-    package = _package()
-    for root in (package / "_data", package.parent):
-        path = root / folder / name
-        if path.is_file():
-            return path
-    raise DataError(
-        f"{folder}/{name} is missing from this installation",
-        hint="install llmbudget again",
+def _dump(value: object, style: str | None = None) -> str:
+    text = yaml.safe_dump(
+        value, default_style=style, default_flow_style=True, width=math.inf, allow_unicode=False
     )
+    return text.removesuffix("...\n").rstrip("\n")
 
 
-def _package() -> Path:
-    return Path(str(resources.files("skyserve_llm")))
+def _engine_flags(spec: ServiceSpec) -> list[tuple[str, str | None]]:
+    if spec.engine != "simulated":
+        return list(spec.engine_args)
+    # No GPU, so no flag that says how to use one; as quick as the plan says the real one is.
+    flags = [(flag, value) for flag, value in spec.engine_args if flag in _SIMULATED_FLAGS]
+    given = {flag for flag, _ in flags}
+    if spec.forecast is not None:
+        times = (("ttft-ms", spec.forecast.ttft_ms), ("tpot-ms", spec.forecast.tpot_ms))
+        flags += [(f, f"{ms:.3f}") for f, ms in times if ms is not None and f not in given]
+    return flags
+
+
+def _requirements(engine: EngineName) -> Path:
+    # Beside the templates, in a checkout and in a wheel.
+    path = templates_dir().parent / "requirements" / _REQUIREMENTS[engine]
+    if not path.is_file():
+        raise DataError(
+            f"{path.name}, the replica's pinned requirements, is missing from this installation",
+            hint="reinstall llmbudget: pip install --force-reinstall llmbudget",
+        )
+    return path
 
 
 def _place(place: Place) -> dict[str, str]:
@@ -160,10 +183,12 @@ def _check(spec: ServiceSpec) -> None:
             f"service {spec.name} has no place to run",
             hint="deploy a plan, or run it here with --local",
         )
+    clouds = load_clouds()
     for place in spec.places:
-        if place.cloud not in CLOUDS:
+        cloud = clouds.get(place.cloud)
+        if cloud is None or not cloud.serves:
             raise InputError(
-                f"SkyPilot cannot rent from {place.cloud}",
+                f"SkyServe cannot serve from {place.cloud}",
                 hint="plan again with --clouds, for instance --clouds aws,gcp,azure,lambda,runpod",
             )
     for secret in spec.secrets:

@@ -80,6 +80,11 @@ def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
     return replace(spec, replicas=check_replicas(replicas))
 
 
+def unpriced(spec: ServiceSpec) -> ServiceSpec:
+    """The same service on machines that the plan did not price: no price beats a wrong one."""
+    return replace(spec, price_per_hour=None, price_source=None)
+
+
 def choose(plan: Plan, *, use_spot: bool | None = None) -> Candidate:
     """The plan's choice, or its best-ranked candidate of the asked kind where they differ."""
     choice = plan.choice

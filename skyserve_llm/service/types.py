@@ -210,7 +210,7 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostReport:
-    """The bill so far. Totals cover the lines whose price is known; ``unpriced`` counts the rest."""
+    """The bill so far. Totals hold the lines of known price; ``unpriced`` counts the others."""
 
     lines: tuple[CostLine, ...]
     price_per_hour: Decimal

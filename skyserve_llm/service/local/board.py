@@ -34,6 +34,7 @@ class Board:
         self._spec = spec
         self._changed = asyncio.Event()
         self._last_id = 0
+        self.syncs = 0
         self.record = ServiceRecord(
             name=spec.name,
             model=spec.model,
@@ -92,6 +93,11 @@ class Board:
             why = f": {new.status.reason}" if new.status.reason else ""
             log.info("replica %d %s%s", replica_id, new.status.state, why)
         return new
+
+    def note_sync(self, urls: list[str]) -> None:
+        """The load balancer asked and was told ``urls``."""
+        self.syncs += 1
+        self.change(routable=tuple(urls))
 
     def change(self, **changes: Any) -> None:
         """Replace fields of the service's record; its state follows from its replicas."""

@@ -3,7 +3,8 @@
     spec.json        what was asked for, and the command that starts a replica
     state.json       what the supervisor last knew; replaced whole, never written in place
     control.json     where the supervisor listens and the token it wants (mode 0600)
-    supervisor.lock  held by the supervisor (see locks.py); its mtime is the last heartbeat
+    supervisor.lock  held by the supervisor (see locks.py), whose pid it contains; its mtime
+                     is the last heartbeat
     processes.lock   held by everything of the service
     logs/            controller.log, load-balancer.log, replica-<id>.log
 
@@ -14,6 +15,7 @@ import contextlib
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,7 +42,7 @@ class Control:
     token: str
 
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _ORDER = TypeAdapter(LaunchOrder)
 _RECORD = TypeAdapter(ServiceRecord)
@@ -85,6 +87,20 @@ class ServiceFolder:
         return self._spec.exists() or self._state.exists() or self.supervisor_lock.exists()
 
     @property
+    def supervisor_pid(self) -> int | None:
+        """True only while ``supervisor_lock`` is held: the holder wrote it."""
+        with contextlib.suppress(OSError, ValueError):
+            return int(self.supervisor_lock.read_text())
+        return None
+
+    @property
+    def heartbeat(self) -> datetime | None:
+        """When the supervisor last showed that it lives."""
+        with contextlib.suppress(FileNotFoundError):
+            return datetime.fromtimestamp(self.supervisor_lock.stat().st_mtime, UTC)
+        return None
+
+    @property
     def _spec(self) -> Path:
         return self.path / "spec.json"
 
@@ -121,7 +137,7 @@ class ServiceFolder:
         return self._read(self._spec, _ORDER)
 
     def write_state(self, record: ServiceRecord) -> None:
-        _replace(self._state, _RECORD.dump_json(record, indent=1))
+        _replace(self._state, record_json(record))
 
     def read_state(self) -> ServiceRecord | None:
         """The state last written; None if there is none yet."""
@@ -133,7 +149,7 @@ class ServiceFolder:
     def read_control(self) -> Control:
         return self._read(self._control, _CONTROL)
 
-    def _read(self, path: Path, adapter: TypeAdapter[T]) -> T:
+    def _read(self, path: Path, adapter: TypeAdapter[_T]) -> _T:
         try:
             return adapter.validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
@@ -141,6 +157,15 @@ class ServiceFolder:
                 f"local service {self.name!r}: cannot read {path.name}: {_what(error)}",
                 hint=f"`llmbudget down {self.name}` ends what runs of it and clears it away",
             ) from error
+
+
+def record_json(record: ServiceRecord) -> bytes:
+    return _RECORD.dump_json(record, indent=1)
+
+
+def parse_record(data: bytes) -> ServiceRecord:
+    """Raises ValueError for what is no record."""
+    return _RECORD.validate_json(data)
 
 
 def _what(error: OSError | ValidationError) -> str:

@@ -89,8 +89,8 @@ def main(arguments: list[str]) -> int:
 
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda *_: None)
+    for expected in (signal.SIGCHLD, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(expected, lambda *_: None)
     signal.set_wakeup_fd(wake)  # each signal arrives as one byte, its number, on ``woken``
 
     output, child_output = os.pipe()

@@ -40,7 +40,7 @@ def claim(path: Path) -> int | None:
 def is_held(path: Path) -> bool:
     """Whether a living process holds ``path``."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -60,16 +60,23 @@ def wait_until_free(path: Path, seconds: float) -> bool:
 
 
 def holders(path: Path) -> set[int]:
-    """The pids of the processes that have ``path`` open, where the system can tell (Linux).
+    """The pids of the processes that hold ``path``, where the system can tell (Linux).
 
     Unlike pids that were written down, these are certain to be the service's own.
     """
     found = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):  # not ours to read, or gone meanwhile
-            if os.path.samestat(link.stat(), path.stat()):
+            if os.path.samestat(link.stat(), path.stat()) and _may_write(link):
                 found.add(int(link.parts[2]))
-    return found - {os.getpid()}
+    return found
+
+
+def _may_write(link: Path) -> bool:
+    """Holders open the file to write, who merely asks (``is_held``) to read."""
+    information = link.parents[1].joinpath("fdinfo", link.name).read_text()
+    flags = information.partition("flags:")[2].split()[0]
+    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _lock(descriptor: int, kind: int) -> bool:

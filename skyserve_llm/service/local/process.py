@@ -113,9 +113,12 @@ class GuardedProcess:
         return await self.wait()
 
 
-def how_it_ended(code: int) -> str:
-    """``137`` -> ``'was killed by SIGKILL'``, ``1`` -> ``'exited with status 1'``."""
+def how_it_ended(code: int, last_word: str | None) -> str:
+    """``137`` -> ``'was killed by SIGKILL'``, ``1`` -> ``'exited with status 1: <last word>'``."""
+    ending = f"exited with status {code}"
     if code > 128:
         with contextlib.suppress(ValueError):
-            return f"was killed by {signal.Signals(code - 128).name}"
-    return f"exited with status {code}"
+            ending = f"was killed by {signal.Signals(code - 128).name}"
+    # Who is killed from outside did not see it coming: its last word tells nothing.
+    silent = code - 128 in (signal.SIGKILL, signal.SIGTERM) or not last_word
+    return ending if silent else f"{ending}: {last_word}"

@@ -14,7 +14,6 @@ import httpx
 
 from skyserve_llm.service.local.board import Board
 from skyserve_llm.service.local.health import Health, Verdict, probe
-from skyserve_llm.service.local.lines import last_line
 from skyserve_llm.service.local.ports import LOOPBACK, keep_free_port
 from skyserve_llm.service.local.process import GuardedProcess, how_it_ended
 from skyserve_llm.service.types import ReadinessProbe, ReplicaState
@@ -33,7 +32,7 @@ _EAGER_SECONDS = 0.25
 _DOWN_GRACE_SECONDS = 2.0
 _LOST_GRACE_SECONDS = 1.0
 _RELEASE_SECONDS = 30.0  # the load balancer asks every 20 s which replicas there are
-_DRAIN_SECONDS = 45.0  # a replica's lame duck (about 32 s) and its last streams
+_DRAIN_SECONDS = 70.0  # a replica gives its last streams 60 s by itself
 
 StartReplica = Callable[[int, int], Awaitable[GuardedProcess]]
 """Starts the replica of an id on a port."""
@@ -92,7 +91,9 @@ class Slot:
                 failures = 1 if steady else failures + 1
                 unready = unready + 1 if ending.ready_seconds is None else 0
                 gave_up = unready >= GIVE_UP_AFTER
-            reason = f"{ending.reason}; gave up after {unready} starts" if gave_up else ending.reason
+            reason = (
+                f"{ending.reason}; gave up after {unready} starts" if gave_up else ending.reason
+            )
             ended = self.replica_id
             if ending.state is not ReplicaState.TERMINATED and not gave_up:
                 if ending.ready_seconds is None:
@@ -141,9 +142,7 @@ class Slot:
             await asyncio.wait({exited, lost, retired}, return_when=asyncio.FIRST_COMPLETED)
             ready_seconds = self._ready_seconds()
             if exited.done():
-                reason = how_it_ended(exited.result())
-                if line := self._log_tail(replica_id):
-                    reason += f": {line}"
+                reason = how_it_ended(exited.result(), self._log_tail(replica_id))
                 return _Ending(ReplicaState.FAILED, reason, ready_seconds)
             if lost.done():
                 state, reason = lost.result()

@@ -112,7 +112,9 @@ def status_of_dead(
 
     ``leftovers``: the guards are still ending its replicas.
     """
-    reason = f"the supervisor died at {_clock(died_at)}"
+    # One that was ended by a signal had the time to say so, and to end its replicas.
+    what = record.reason if record.state is ServiceState.SHUTTING_DOWN else "the supervisor died"
+    reason = f"{what} at {_clock(died_at)}"
 
     def gone(replica: ReplicaRecord) -> ReplicaRecord:
         if replica.ended:

@@ -1,0 +1,254 @@
+"""One service through its life: real processes, SkyServe's real load balancer, one deploy.
+
+The tests run in order and share the service.
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from skyserve_llm.errors import InputError
+from skyserve_llm.service.local import LocalBackend, locks
+from skyserve_llm.service.types import ReplicaState, ServiceState, ServiceStatus
+from tests.service.local.helpers import (
+    Bench,
+    all_ready,
+    ready_ids,
+    running,
+    silent,
+    spec,
+    wait_for,
+)
+
+SYNC_SECONDS = 20 + 5 + 3  # between two syncs of the load balancer, the longest hold, slack
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    bench = Bench(tmp_path_factory.mktemp("home") / "services")
+    yield bench
+    bench.end_everything()
+
+
+@pytest.fixture(scope="module")
+def progress() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def backend(bench: Bench, progress: list[str]) -> LocalBackend:
+    backend = bench.backend("--with-child")
+    status = backend.deploy(spec(), progress=progress.append, timeout_seconds=60)
+    assert all_ready(status, 2)
+    return backend
+
+
+@pytest.fixture
+def client(backend: LocalBackend) -> Iterator[httpx.Client]:
+    endpoint = the(backend).endpoint
+    assert endpoint is not None
+    with httpx.Client(base_url=endpoint, timeout=15) as client:
+        yield client
+
+
+def the(backend: LocalBackend) -> ServiceStatus:
+    (status,) = backend.status("chat")
+    return status
+
+
+@contextlib.contextmanager
+def steady_requests(client: httpx.Client) -> Iterator[list[str]]:
+    """Requests one after another while the block runs; every one must be answered 200."""
+    answers: list[str] = []
+    failures: list[str] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        while not enough.is_set():
+            try:
+                response = client.post("/v1/chat/completions", json={})
+            except httpx.HTTPError as error:
+                failures.append(repr(error))
+                return
+            if response.status_code != 200:
+                failures.append(f"{response.status_code} {response.text}")
+            answers.append(response.text)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        enough.set()
+        thread.join()
+    assert failures == []
+
+
+def test_deploy_tells_what_happens(backend, progress):
+    assert any("replica 1 STARTING" in line for line in progress)
+    assert any("replica 2 READY" in line for line in progress)
+    assert progress[-1].endswith(f"{the(backend).endpoint} answers")
+
+
+def test_the_load_balancer_alternates(client):
+    answers = [client.get("/v1/models").text for _ in range(10)]
+    assert set(answers) == {"1", "2"}
+    assert all(one != next_one for one, next_one in itertools.pairwise(answers))
+
+
+def test_status(backend):
+    status = the(backend)
+    assert (status.state, status.model, status.backend) == (
+        ServiceState.READY,
+        "acme/llama",
+        "local",
+    )
+    assert [replica.infra for replica in status.replicas] == ["local", "local"]
+    assert all(replica.ready_at >= replica.launched_at for replica in status.replicas)
+    assert backend.status() == [pytest.approx(status)] or backend.status()[0].name == "chat"
+
+
+def test_it_listens_on_loopback_only(bench):
+    of_the_service = bench.processes()
+    listening = [
+        line.split()[1]
+        for table in ("tcp", "tcp6")
+        for pid in of_the_service
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and _owns(pid, line.split()[9])
+    ]
+    assert len(listening) >= 4  # the endpoint, the controller, two replicas
+    assert {address.partition(":")[0] for address in listening} == {"0100007F"}
+
+
+def _owns(pid: int, inode: str) -> bool:
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    return any(os.readlink(link) == f"socket:[{inode}]" for link in links)
+
+
+def test_it_is_in_no_session_of_ours(bench):
+    sessions = {os.getsid(pid) for pid in bench.processes()}
+    assert os.getsid(0) not in sessions
+
+
+def test_the_name_is_taken(bench, backend):
+    with pytest.raises(InputError, match="'chat' is running") as error:
+        bench.backend().deploy(spec(), progress=silent, timeout_seconds=5)
+    assert "llmbudget down chat" in (error.value.hint or "")
+    assert all_ready(the(backend), 2)
+
+
+def test_the_port_is_taken(bench, client):
+    with pytest.raises(InputError, match=f"port {client.base_url.port} .*in use"):
+        bench.backend(port=client.base_url.port).deploy(
+            spec("other"), progress=silent, timeout_seconds=5
+        )
+    assert not bench.folder("other").exists
+
+
+def test_orders_want_the_token(bench):
+    url = bench.folder().read_control().url
+    assert bench.folder()._control.stat().st_mode & 0o077 == 0
+    for headers in ({}, {"Authorization": "Bearer guess"}):
+        for path in ("/scale", "/down", "/controller/load_balancer_sync"):
+            assert httpx.post(url + path, json={"replicas": 9}, headers=headers).status_code == 404
+
+
+def test_no_key_reaches_a_log(bench, client):
+    client.get("/v1/models", headers={"Authorization": "Bearer sk-very-secret"})
+    log = bench.folder().load_balancer_log
+    wait_for(lambda: "'authorization': '…'" in log.read_text())
+    assert "sk-very-secret" not in log.read_text()
+
+
+def test_logs(backend):
+    def lines(replica_id: int | None = None, load_balancer: bool = False) -> list[str]:
+        return list(
+            backend.logs("chat", replica_id=replica_id, load_balancer=load_balancer, follow=False)
+        )
+
+    assert any("replica 1 READY" in line for line in lines())
+    assert lines(replica_id=1)[0].startswith("replica 1 listens on")
+    assert any("Proxy request to http://127.0.0.1:" in line for line in lines(load_balancer=True))
+
+
+def test_a_killed_replica_is_replaced_where_it_was(backend, client):
+    victim = the(backend).replicas[0]
+    pid = backend.replica_pid("chat", 1)
+    with steady_requests(client) as answers:
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: ready_ids(the(backend)) == [2, 3])
+        wait_for(lambda: "3" in answers)
+    dead, _, successor = the(backend).replicas
+    assert (dead.state, dead.reason) == (ReplicaState.FAILED, "was killed by SIGKILL")
+    assert dead.ended_at is not None
+    assert successor.url == victim.url
+
+
+def test_a_frozen_replica_is_replaced(backend, client):
+    pid = backend.replica_pid("chat", 2)
+    with steady_requests(client) as answers:
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: ready_ids(the(backend)) == [3, 4])
+        wait_for(lambda: "4" in answers)
+    frozen = the(backend).replicas[1]
+    assert frozen.state is ReplicaState.FAILED_PROBING
+    assert frozen.reason == "failed its probes for 0.9 s: no answer within 0.5 s"
+    assert not running(pid)
+
+
+def test_a_killed_load_balancer_is_replaced(bench, client):
+    old = bench.record().load_balancer_pid
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: bench.record().load_balancer_pid not in (old, None))
+    # The endpoint's socket is the supervisor's: whoever connects now waits and is answered.
+    assert wait_for(lambda: client.get("/v1/models").status_code == 200, 15)
+
+
+def test_scale_up_and_down_without_losing_a_request(bench, backend, client):
+    with steady_requests(client) as answers:
+        status = backend.scale("chat", 3, progress=silent)
+        assert (status.target_replicas, len(bench.alive())) == (3, 3)
+        wait_for(lambda: "5" in answers, SYNC_SECONDS)
+        backend.scale("chat", 1, progress=silent)
+        wait_for(lambda: [r.status.replica_id for r in bench.alive()] == [3], SYNC_SECONDS)
+    status = the(backend)
+    assert all_ready(status, 1)
+    assert [r.reason for r in status.replicas if r.state is ReplicaState.TERMINATED] == [
+        "scaled down"
+    ] * 2
+
+
+def test_a_log_that_is_followed_ends_with_the_service(backend, bench):
+    followed = backend.logs("chat", replica_id=None, load_balancer=False, follow=True)
+    assert "replicas wanted" in next(followed)
+    pids = bench.processes()
+    status = backend.down("chat", progress=silent)
+    assert list(followed)[-1].endswith("service chat: taken down")
+
+    assert status is not None
+    assert (status.target_replicas, status.state) == (0, ServiceState.SHUTTING_DOWN)
+    assert all(replica.ended_at for replica in status.replicas)
+    assert [pid for pid in pids if running(pid)] == []
+    assert backend.status() == []
+    assert not bench.folder().path.exists()
+
+
+def test_down_again_is_no_error(backend):
+    assert backend.down("chat", progress=silent) is None
+
+
+def test_the_name_is_free_again(bench):
+    bench.start("--ready-after", "600")
+    assert locks.is_held(bench.folder().supervisor_lock)
+    ps = subprocess.run(["ps", "-e", "-o", "args"], capture_output=True, text=True, check=True)
+    assert "LLMBUDGET_CONTROLLER_URL" not in ps.stdout
+    assert bench.backend().down("chat", progress=silent) is not None

@@ -1,0 +1,69 @@
+"""SkyPilot in a home of its own: no cloud, no account, no internet, nothing of the developer's."""
+
+import socket
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from skyserve_llm.service.skypilot.client import load_sky
+
+# The catalogs that SkyPilot would download, in their real format (v8), with one machine.
+CATALOGS = {
+    "common/accelerators.csv": "AcceleratorName,Clouds\nL4,\"['AWS', 'GCP']\"\n",
+    "aws/vms.csv": (
+        "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,"
+        "Region,AvailabilityZone,Arch\n"
+        "g6.xlarge,L4,1.0,4.0,16.0,\"{'Gpus': [{'Name': 'L4', 'Manufacturer': 'NVIDIA', "
+        "'Count': 1, 'MemoryInfo': {'SizeInMiB': 24576}}], 'TotalGpuMemoryInMiB': 24576}\","
+        "0.8048,0.3,us-east-1,use1-az1,x86_64\n"
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def sky_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("sky-home")
+    for name, text in CATALOGS.items():
+        path = home / ".sky" / "catalogs" / "v8" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return home
+
+
+@pytest.fixture(scope="session")
+def api_port() -> int:
+    """The port of the API server. One a session: SkyPilot's client reads it once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _set_apart(patch: pytest.MonkeyPatch, sky_home: Path, api_port: int) -> None:
+    for name in (
+        "SKYPILOT_API_SERVER_ENDPOINT",
+        "SKY_RUNTIME_DIR",
+        "LLMBUDGET_API_KEY",
+        "HF_TOKEN",
+    ):
+        patch.delenv(name, raising=False)
+    patch.setenv("HOME", str(sky_home))
+    patch.setenv("SKYPILOT_DISABLE_USAGE_COLLECTION", "1")
+    patch.setenv("SKYPILOT_API_SERVER_LOCAL_PORT", str(api_port))
+
+
+@pytest.fixture(autouse=True)
+def _apart(sky_home: Path, api_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _set_apart(monkeypatch, sky_home, api_port)
+    monkeypatch.setenv("LLMBUDGET_HOME", str(tmp_path / "llmbudget"))
+
+
+@pytest.fixture(scope="session")
+def sky(sky_home: Path, api_port: int) -> ModuleType:
+    """The real SkyPilot, imported in its own home: it settles some of its paths then."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        _set_apart(patch, sky_home, api_port)
+        # Its own use of older SQLAlchemy and FastAPI, at import.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return load_sky()
