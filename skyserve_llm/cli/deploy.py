@@ -11,7 +11,7 @@ from skyserve_llm.cli.wanted import override_options, overrides_from, use_spot, 
 from skyserve_llm.errors import InputError
 from skyserve_llm.planner.cost import rescaled
 from skyserve_llm.service.backend import Backend
-from skyserve_llm.service.render import render
+from skyserve_llm.service.skypilot.preview import preview
 from skyserve_llm.service.spec import choose, service_spec
 from skyserve_llm.service.types import ServiceSpec
 from skyserve_llm.types import Plan
@@ -56,13 +56,20 @@ def command(
         # Everything but the GPU is real here: the planned model's engine needs one.
         spec = replace(spec, engine="simulated", secrets=())
     if dry_run:
-        output.text(render(spec, overrides=changes), newline=False)
-        output.progress(f"would run {_what(spec)} {'here' if local else 'through SkyServe'}; "
-                        f"{_bill(plan, spec)}")  # fmt: skip
+        _show(spec, changes, local=local, bill=_bill(plan, spec))
         return
     if not local and not yes:
         _ask(plan, spec)
     _run(_backend(local, port, changes), spec, timeout)
+
+
+def _show(spec: ServiceSpec, changes: dict[str, Any], *, local: bool, bill: str) -> None:
+    shown = preview(spec, overrides=changes)
+    output.text(shown.yaml, newline=False)
+    if local:
+        output.progress(f"would run {spec.replicas} simulated replicas of {spec.model} here")
+    else:
+        output.progress(f"would run {_what(spec)}: {bill}\nas {shown.command}")
 
 
 def _backend(local: bool, port: int | None, changes: dict[str, Any]) -> Backend:

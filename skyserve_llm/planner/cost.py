@@ -11,9 +11,10 @@ from typing import overload
 from skyserve_llm.types import MonthlyBill, Offer, Rate, ThroughputEstimate, Workload
 from skyserve_llm.units import CENT, GIB, HOURS_PER_MONTH
 
-IMAGE_AND_ENVIRONMENT_GIB = 60
-"""What a boot disk holds beside the weights: a cloud's deep-learning image (35 to 45 GiB) and
-a virtual environment with vLLM's CUDA build (about 10 GiB)."""
+IMAGE_AND_ENVIRONMENT_GIB = 80
+"""What a boot disk holds beside the weights: a deep-learning image (GCP's is a disk of 50 GB)
+and a virtual environment with vLLM's CUDA build, its cache and compiled kernels (10 to 15 GB),
+with room to breathe."""
 
 TEN_THOUSANDTH = Decimal("0.0001")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError
@@ -228,6 +228,7 @@ def test_setup_installs_the_pins_or_says_early_why_not(
 scalars = st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False))
 
 
+@settings(deadline=None)
 @given(scalars)
 def test_every_scalar_comes_back_from_yaml_as_it_went_in(value: object) -> None:
     text = yaml_scalar(value)

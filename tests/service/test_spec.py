@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
@@ -180,6 +180,7 @@ def test_a_service_is_named_after_its_model(model: str, name: str) -> None:
     assert service_name(model) == name
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120))
 def test_every_model_gives_a_name_that_skyserve_takes(model: str) -> None:
     assert is_name(service_name(model))

@@ -69,18 +69,10 @@ class LocalBackend:
         if spec.replicas < 1:
             raise InputError(f"a service needs at least one replica, not {spec.replicas}")
         folder = self._folder(spec.name)
-        folder.create()
-        lock = locks.claim(folder.supervisor_lock)
-        if lock is None:
-            raise InputError(
-                f"a local service named {spec.name!r} is running",
-                hint=f"`llmbudget status {spec.name}`, `llmbudget down {spec.name}`, "
-                "or another name",
-            )
         try:
-            self._start(folder, spec, lock, progress)
-        finally:
-            os.close(lock)  # the supervisor holds it now
+            self._claim_and_start(folder, spec, progress)
+        except OSError as error:
+            raise BackendError(f"cannot start {spec.name!r} in {folder.path}: {error}") from error
         startup.await_answer(
             folder,
             probe_path=spec.readiness_probe.path,
@@ -151,6 +143,20 @@ class LocalBackend:
         return None
 
     # --- parts -------------------------------------------------------------------------
+
+    def _claim_and_start(self, folder: ServiceFolder, spec: ServiceSpec, tell: Progress) -> None:
+        folder.create()
+        lock = locks.claim(folder.supervisor_lock)
+        if lock is None:
+            raise InputError(
+                f"a local service named {spec.name!r} is running",
+                hint=f"`llmbudget status {spec.name}`, `llmbudget down {spec.name}`, "
+                "or another name",
+            )
+        try:
+            self._start(folder, spec, lock, tell)
+        finally:
+            os.close(lock)  # the supervisor holds it now
 
     def _start(self, folder: ServiceFolder, spec: ServiceSpec, lock: int, tell: Progress) -> None:
         if folder.read_state() is not None:
