@@ -19,6 +19,7 @@ from skyserve_llm.service.types import ServiceSpec, ServiceState
 log = logging.getLogger(__name__)
 
 _LAUNCHER = "skyserve_llm.service.skypilot.load_balancer"
+# Both are the launcher's, whose import would bring sky along.
 _CONTROLLER_URL = "LLMBUDGET_CONTROLLER_URL"
 _ALIVE_PATH = "/llmbudget/alive"  # answered 405 by the load balancer itself: no replica is asked
 
