@@ -1,6 +1,5 @@
 """`llmbudget deploy`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from skyserve_llm.errors import InputError
 from skyserve_llm.planner.cost import rescaled
 from skyserve_llm.service.backend import Backend
 from skyserve_llm.service.skypilot.preview import preview
-from skyserve_llm.service.spec import choose, service_spec
+from skyserve_llm.service.spec import DEFAULT_SECRETS, choose, service_spec
 from skyserve_llm.service.types import ServiceSpec
 from skyserve_llm.types import Plan
 from skyserve_llm.units import usd, usd_per_hour
@@ -48,13 +47,18 @@ def command(
     if port is not None and not local:
         raise InputError("--port goes with --local", hint="in a cloud SkyServe gives the port")
     plan = wanted_plan(model, values)
-    spec = service_spec(plan, name=name, replicas=values["replicas"], use_spot=use_spot(values))
     changes = overrides_from(assignments, overrides)
-    if local:
-        if changes:
-            raise InputError("--set and --overrides change a YAML; --local renders none")
-        # Everything but the GPU is real here: the planned model's engine needs one.
-        spec = replace(spec, engine="simulated", secrets=())
+    if local and changes:
+        raise InputError("--set and --overrides change a YAML; --local renders none")
+    spec = service_spec(
+        plan,
+        name=name,
+        replicas=values["replicas"],
+        use_spot=use_spot(values),
+        # Everything but the GPU is real on this machine: the planned engine needs one.
+        engine="simulated" if local else None,
+        secrets=() if local else DEFAULT_SECRETS,
+    )
     if dry_run:
         _show(spec, changes, local=local, bill=_bill(plan, spec))
         return

@@ -30,7 +30,7 @@ def backend_of(name: str) -> Backend:
         ServiceNotFoundError: neither has.
     """
     local = local_backend()
-    if local.status(name):
+    if local.has(name):
         return local
     if deployed_to_cloud(name):
         return skypilot_backend()

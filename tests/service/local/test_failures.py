@@ -81,7 +81,7 @@ def test_a_supervisor_that_cannot_start(bench):
 
 @pytest.mark.parametrize("name", ["", "9lives", "a/b", "../up", "-x", "x-", "a" * 64])
 def test_names(bench, name):
-    with pytest.raises(InputError, match="cannot name a service"):
+    with pytest.raises(InputError, match="cannot be the name of a service"):
         bench.backend().deploy(spec(name), progress=silent, timeout_seconds=1)
     assert bench.backend().status(name) == []
     assert bench.backend().down(name, progress=silent) is None
@@ -89,7 +89,7 @@ def test_names(bench, name):
 
 @pytest.mark.parametrize("replicas", [0, -1])
 def test_a_service_of_no_replicas(bench, replicas):
-    with pytest.raises(InputError, match="at least one replica"):
+    with pytest.raises(InputError, match="needs one replica at least"):
         bench.backend().deploy(spec(replicas=replicas), progress=silent, timeout_seconds=1)
 
 
