@@ -22,7 +22,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	rm -rf dist && $(BIN)/python -m build --no-isolation --installer uv >/dev/null && ls dist
+	rm -rf dist && $(BIN)/python -m build --no-isolation >/dev/null && ls dist
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
