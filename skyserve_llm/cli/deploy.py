@@ -62,6 +62,10 @@ def command(
     if dry_run:
         _show(spec, changes, local=local, bill=_bill(plan, spec))
         return
+    if spec.engine != "simulated":
+        output.progress(
+            f"warning: this release's replica has no {spec.engine} engine yet; it will not start"
+        )
     if not local and not yes:
         _ask(plan, spec)
     _run(_backend(local, port, changes), spec, timeout)

@@ -1,0 +1,69 @@
+# ruff: noqa: E501  (the table is as wide as it is)
+"""The plan's table as it reads, on a market small enough to see whole."""
+
+import io
+from datetime import date
+from decimal import Decimal
+
+from inline_snapshot import snapshot
+from rich.console import Console
+
+from skyserve_llm.cli.tables import plan_report
+from skyserve_llm.planner import make_plan
+from skyserve_llm.planner.engine import choose_engine
+from skyserve_llm.types import EngineArgs, PriceSnapshot, Rate, Workload
+from tests.planner.cards import CARDS, PHIXTRAL, offer
+
+RATE = Rate(
+    cloud="gcp",
+    disk_gib_month=Decimal("0.10"),
+    egress_gib=None,
+    controller_hour=Decimal("0.20"),
+    as_of=None,
+    source="test",
+)
+
+
+def table() -> str:
+    plan = make_plan(
+        PHIXTRAL,
+        choose_engine(PHIXTRAL, frozenset({"PhiForCausalLM"}), "0.32.0"),
+        gpus=CARDS,
+        offers=[
+            offer("L4", 1, "0.7065"),
+            offer("L4", 1, "0.2149", spot=True),
+            offer("A100", 1, "3.67", cloud="elsewhere"),
+        ],
+        prices=PriceSnapshot(
+            snapshot="2026-11-23", as_of={"gcp": date(2026, 1, 1), "elsewhere": None}
+        ),
+        rates={"gcp": RATE},
+        workload=Workload(replicas=2),
+        engine_args=EngineArgs(),
+    )
+    text = io.StringIO()
+    console = Console(file=text, width=140, highlight=False)
+    for part in plan_report(plan, total=5):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def test_the_plan_reads_as_it_should() -> None:
+    assert table() == snapshot("""\
+mlabonne/phixtral-4x2_8  PhiForCausalLM  7.81B parameters (4.46B active)  float16
+engine    transformers: declares PhiForCausalLM but is 'phi-msft' with 4 experts, custom code that vLLM 0.32.0 does not serve
+workload  8 requests at once of 512 tokens in and 256 out, context 2,048, 2 replicas
+memory    on L4: 14.56 GiB weights + 0.32 GiB activations + 0.73 GiB overhead + 5.09 GiB KV cache = 20.69 GiB usable (327,680 bytes a token)
+
+
+ INFRA                     INSTANCE   GPUS     SPOT      $/hr     $/month   KV TOKENS   REQUESTS   TOKENS/S   $/1M OUT   CHOSEN
+ ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ gcp/us-central1-a         l4-1       L4:1     spot   $0.2149     $479.75       16.7k        8.1        139      $0.66   ✔
+ gcp/us-central1-a         l4-1       L4:1            $0.7065   $1,197.49       16.7k        8.1        139      $1.64
+ elsewhere/us-central1-a   a100-1     A100:1           $3.670   $5,504.20       69.4k       33.9        721      $1.45
+
+2 more; --limit shows them
+month     $479.75 = $313.75 compute + $20.00 disk + $146.00 SkyServe controller; not counted, unknown: egress
+speed     57.5 ms a token, 139 tokens/s at 8 requests (modelled: the best that the card's bandwidth allows)
+prices    table of 2026-11-23; as of: gcp 2026-01-01; undated: elsewhere\
+""")
