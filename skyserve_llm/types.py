@@ -138,11 +138,19 @@ class GpuSpec(NamedTuple):
     link_gb_s: float | None
 
 
+SUSPECT_MARKS = frozenset(
+    {"spot_above_on_demand", "below_market", "off_market", "reservation", "spot_floor"}
+)
+"""Marks of a price that is never chosen silently. Two more only tell: ``undated`` and
+``disputed``. What each means stands in ``sources/suspicion.py``."""
+
+
 class Offer(NamedTuple):
     """One price: an instance type in one place, spot or on-demand.
 
     ``accelerator`` is the GPU's name in that cloud's SkyPilot catalog, ``gpu`` ours.
     ``zone`` is None where the cloud prices by region, ``as_of`` None where the date is unknown.
+    ``marks`` say what is wrong with the price, if anything is known to be.
     """
 
     cloud: str
@@ -156,6 +164,11 @@ class Offer(NamedTuple):
     price_per_hour: Decimal
     as_of: date | None
     source: str
+    marks: tuple[str, ...] = ()
+
+    @property
+    def suspect(self) -> bool:
+        return not SUSPECT_MARKS.isdisjoint(self.marks)
 
 
 class Rate(NamedTuple):
