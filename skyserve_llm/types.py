@@ -218,7 +218,11 @@ class GpuRequest:
 
 
 class Market(NamedTuple):
-    """Which offers may be used. Empty tuples and None mean no limit."""
+    """Which offers may be used. Empty tuples and None mean no limit.
+
+    ``clouds`` and ``regions`` are names as a user writes them, what is excluded is spelled as in
+    the tables.
+    """
 
     spot: bool | None = None
     clouds: tuple[str, ...] = ()
@@ -226,6 +230,8 @@ class Market(NamedTuple):
     gpus: tuple[GpuRequest, ...] = ()
     max_price: Decimal | None = None
     every_place: bool = False
+    exclude_clouds: tuple[str, ...] = ()
+    exclude_regions: tuple[str, ...] = ()
 
 
 # --- the plan ------------------------------------------------------------------------------
