@@ -261,7 +261,11 @@ class ThroughputEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonthlyBill:
-    """USD for 730 hours of all replicas; None where no rate is known, and then not in total."""
+    """USD for 730 hours of all replicas; None where no rate is known, and then not in total.
+
+    ``disk`` is the replicas' boot disks, ``controller`` SkyServe's machine and its disk (zero
+    where the API server does its work), ``egress`` the output tokens on their way to clients.
+    """
 
     compute: Decimal
     disk: Decimal | None
@@ -272,7 +276,10 @@ class MonthlyBill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way to serve the model: where, on what, how well and for how much."""
+    """One way to serve the model: where, on what, how well and for how much.
+
+    ``price_marks`` say what is wrong with the price (``sources/suspicion.py``).
+    """
 
     rank: int
     cloud: str
@@ -288,12 +295,17 @@ class Candidate:
     price_per_hour: Decimal
     price_as_of: date | None
     price_source: str
+    price_marks: tuple[str, ...] = ()
     memory: MemoryEstimate
     kv_cache_tokens: int
     max_concurrency: float
     throughput: ThroughputEstimate
     month: MonthlyBill
     usd_per_million_output_tokens: Decimal | None
+
+    @property
+    def suspect(self) -> bool:
+        return not SUSPECT_MARKS.isdisjoint(self.price_marks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,15 +347,23 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSnapshot:
-    """Which table the prices came from, and how old each cloud's are (None: undated)."""
+    """Which table the prices came from, and how old each cloud's are (None: undated).
+
+    ``excluded`` are the clouds and regions that the user's settings leave out.
+    """
 
     snapshot: str
     as_of: dict[str, date | None]
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The answer: candidates from cheapest to dearest month, and what was turned down."""
+    """The answer: candidates from cheapest to dearest month, and what was turned down.
+
+    ``chosen`` is the first candidate whose price is not suspect; the first of all where every
+    price is, or where suspect ones were allowed.
+    """
 
     model: ModelSummary
     workload: Workload

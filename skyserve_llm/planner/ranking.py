@@ -1,9 +1,15 @@
 """Offers and placements → candidates, from the cheapest month to the dearest. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from skyserve_llm.planner.cost import disk_size_gib, monthly_bill, usd_per_million_output_tokens
+from skyserve_llm.planner.cost import (
+    Usage,
+    disk_size_gib,
+    monthly_bill,
+    stream_bytes_per_token,
+    usd_per_million_output_tokens,
+)
 from skyserve_llm.planner.placement import Placement
 from skyserve_llm.types import Candidate, ModelSpec, MonthlyBill, Offer, Rate, Workload
 
@@ -14,22 +20,46 @@ def rank(
     model: ModelSpec,
     rates: Mapping[str, Rate],
     workload: Workload,
+    *,
+    consolidated: bool = False,
 ) -> tuple[Candidate, ...]:
     """Price every offer whose GPUs hold the model and sort by the whole monthly bill.
 
     Equal bills go to the one with more room for KV cache, then by name, so that the order
-    never depends on the table's.
+    never depends on the table's. Suspect prices stand where they fall: see ``choose``.
     """
+    usages = {key: _usage(placement, model) for key, placement in placements.items()}
     priced: list[tuple[MonthlyBill, Offer, Placement]] = []
     for offer in offers:
-        placement = placements.get((offer.gpu, offer.gpu_count))
-        if placement is not None:
-            disk = disk_size_gib(placement.memory.weights_bytes * placement.gpu_count)
-            priced.append((monthly_bill(offer, rates, workload, disk), offer, placement))
+        key = (offer.gpu, offer.gpu_count)
+        if key in placements:
+            month = monthly_bill(offer, rates, workload, usages[key], consolidated=consolidated)
+            priced.append((month, offer, placements[key]))
     priced.sort(key=lambda item: _order(*item))
     return tuple(
         _candidate(number, month, offer, placement, model, workload)
         for number, (month, offer, placement) in enumerate(priced, start=1)
+    )
+
+
+def choose(candidates: Sequence[Candidate], *, allow_suspect: bool = False) -> int | None:
+    """The index of the cheapest month at a price to trust.
+
+    Where no price is to be trusted, or all are allowed, the cheapest of all. None of none.
+    """
+    if not candidates:
+        return None
+    if allow_suspect:
+        return 0
+    trusted = (index for index, candidate in enumerate(candidates) if not candidate.suspect)
+    return next(trusted, 0)
+
+
+def _usage(placement: Placement, model: ModelSpec) -> Usage:
+    return Usage(
+        disk_gib=disk_size_gib(placement.memory.weights_bytes * placement.gpu_count),
+        output_tokens_per_s=placement.throughput.output_tokens_per_s,
+        stream_bytes_per_token=stream_bytes_per_token(model.id),
     )
 
 
@@ -61,6 +91,7 @@ def _candidate(
         price_per_hour=offer.price_per_hour,
         price_as_of=offer.as_of,
         price_source=offer.source,
+        price_marks=offer.marks,
         memory=placement.memory,
         kv_cache_tokens=placement.kv_cache_tokens,
         max_concurrency=placement.max_concurrency,
