@@ -1,8 +1,9 @@
 """Where llmbudget keeps what it must remember: ``$LLMBUDGET_HOME``, default ``~/.llmbudget``.
 
-    plan.json            the plan last made
-    ledger.sqlite        what ran and what it cost
-    services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
+config.toml          the user's own settings: prices, discounts, rates
+plan.json            the plan last made
+ledger.sqlite        what ran and what it cost
+services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
 """
 
 import os
@@ -11,6 +12,10 @@ from pathlib import Path
 
 def home() -> Path:
     return Path(os.environ.get("LLMBUDGET_HOME") or Path.home() / ".llmbudget")
+
+
+def config_path() -> Path:
+    return home() / "config.toml"
 
 
 def plan_path() -> Path:
