@@ -9,6 +9,7 @@ guessed.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 AMBIGUOUS = None
@@ -43,8 +44,10 @@ _CARDS: dict[str, str | None] = {
     "H100SXM5": "H100",
     "HGXH100": "H100",
     "HGXH100SXM": "H100",
+    "H100MEGA": "H100",  # GCP's a3-megagpu: the same card, a faster network
     "H100PCIE": "H100-PCIe",
     "H100NVL": "H100-NVL",
+    "H10094GB": "H100-NVL",
     # The PCIe one is always sold as "H200 NVL", so a bare H200 is the SXM card.
     "H200": "H200",
     "H200SXM": "H200",
@@ -91,6 +94,17 @@ _CARDS: dict[str, str | None] = {
     "H100NVLINK": AMBIGUOUS,
     "H100PCIENVLINK": AMBIGUOUS,
 }
+
+
+_SIZES_GIB: dict[str, tuple[int, ...]] = {
+    "V100": (16, 32),
+    "A100": (40, 80),
+    "A100PCIE": (40, 80),
+    "A100SXM": (40, 80),
+    "A100SXM4": (40, 80),
+    "H100": (80, 94),
+}
+"""The memory that cards of one name are made with, the plain one first."""
 
 
 class _Machines(NamedTuple):
@@ -149,23 +163,41 @@ _ON_CLOUD = (
 )
 
 
-def card(cloud: str, name: str, instance_type: str) -> str | None:
+@cache
+def card(cloud: str, name: str, instance_type: str, gpu_mib: int | None = None) -> str | None:
     """The card a raw row names; AMBIGUOUS where it could be several.
 
     A name that means one card everywhere is looked up first, then the cloud's own machines, then
-    the memory a price list writes into its row's id (``coreweave-a100-40gb-pcie``). A name that is
+    the memory a price list writes into its row's id (``coreweave-a100-40gb-pcie``). ``gpu_mib``,
+    what one GPU of the row holds, tells cards of one name apart and nothing else. A name that is
     no known card at all comes back as it is, and is then found missing from gpus.csv.
     """
     key = _key(name)
     if key not in _CARDS:
         return name
-    if _CARDS[key] is not AMBIGUOUS:
-        return _CARDS[key]
-    for rule in _ON_CLOUD:
-        if (rule.cloud, rule.key) == (cloud, key) and re.match(rule.instance_type, instance_type):
-            return rule.card
+    for exact in _by_size(key, gpu_mib):
+        if _CARDS.get(exact):
+            return _CARDS[exact]
+        for rule in _ON_CLOUD:
+            if (rule.cloud, rule.key) == (cloud, exact) and re.match(
+                rule.instance_type, instance_type
+            ):
+                return rule.card
     memory = re.search(r"-(16|32|40|80)gb(-|$)", instance_type)
     return _CARDS.get(f"{key}{memory.group(1)}GB") if memory else AMBIGUOUS
+
+
+def _by_size(key: str, gpu_mib: int | None) -> tuple[str, ...]:
+    """The keys to look a card up by, the most exact first.
+
+    A cloud that calls its 80 GB card "A100" must not be taken by the rules for "A100", which are
+    about the plain card of 40 GB.
+    """
+    sizes = _SIZES_GIB.get(key, ())
+    size = next((one for one in sizes if gpu_mib and abs(gpu_mib / 1024 / one - 1) < 0.06), None)
+    if size is None:
+        return (key,)
+    return (f"{key}{size}GB", key) if size == sizes[0] else (f"{key}{size}GB",)
 
 
 def single_card(variant: str, count: int) -> str:
