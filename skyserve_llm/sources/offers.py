@@ -37,16 +37,21 @@ if TYPE_CHECKING:
 
     from skyserve_llm.sources.clouds import Cloud
     from skyserve_llm.sources.price_table import Amounts, PriceTable, Row
+    from skyserve_llm.sources.settings import Settings
     from skyserve_llm.types import GpuSpec, Market
 
 
 def load_offers(
-    market: Market, gpus: Mapping[str, GpuSpec], path: Path | None = None
+    market: Market,
+    gpus: Mapping[str, GpuSpec],
+    path: Path | None = None,
+    settings: Settings | None = None,
 ) -> tuple[list[Offer], PriceSnapshot]:
     """The offers that a market allows, sorted, and how old their prices are.
 
     They come from ``path``, a table in the format of the shipped one; without it from the table
-    last refreshed, or else from the shipped one. Unless ``market.every_place``, only the cheapest
+    last refreshed, or else from the shipped one, and ``settings`` lay the user's own prices and
+    discounts over that. Unless ``market.every_place``, only the cheapest
     place of each cloud, GPU, count and spot or not is given, and a suspect one where that is
     cheaper still. Clouds on which SkyServe cannot run are offered only if the market names them.
 
@@ -54,6 +59,10 @@ def load_offers(
     """
     clouds = load_clouds()
     table, snapshot = _table(path, gpus, clouds)
+    if settings is not None and settings.price_anything and path is None:
+        from skyserve_llm.sources.own_prices import own_prices
+
+        table = own_prices(table, settings, gpus, clouds)
     rows, amounts = table.rows(_wanted(market, table, gpus, clouds))
     if market.max_price is not None:
         affordable = {text for text, amount in amounts.items() if amount <= market.max_price}

@@ -62,16 +62,15 @@ class OwnPrices:
         return (rows if wanted.every_place else cheapest(rows, amounts)), amounts
 
     def _discounted(self, rows: list[Row], amounts: Amounts) -> tuple[list[Row], Amounts]:
-        paid, paid_amounts = [], dict(amounts)
-        for row in rows:
+        paid = [row.copy() if row[CLOUD] in self._discounts else row for row in rows]
+        paid_amounts = dict(amounts)
+        for row in paid:
             factor = self._discounts.get(row[CLOUD])
             if factor is not None:
                 amount = amounts[row[PRICE]] * factor
-                row = row.copy()
                 row[PRICE] = f"{amount.normalize():f}"
                 row[SOURCE] = f"{row[SOURCE]} x {factor}"
                 paid_amounts[row[PRICE]] = amount
-            paid.append(row)
         return paid, paid_amounts
 
     def _overlaid(self, listed: list[Row], wanted: Wanted) -> tuple[list[Row], Amounts]:
@@ -100,8 +99,6 @@ def own_prices(
     listed: PriceTable, settings: Settings, gpus: Collection[str], clouds: Collection[str]
 ) -> PriceTable:
     """The table in use under the user's terms. Raises DataError for a broken table of theirs."""
-    if settings.prices is None and not settings.discounts:
-        return listed
     own = CsvTable(settings.prices, gpus, clouds) if settings.prices else None
     return OwnPrices(listed, own, settings.discounts)
 

@@ -50,6 +50,10 @@ class Settings(NamedTuple):
     rates: Mapping[str, Mapping[str, Decimal]] = {}
     catalog_url: str | None = None
 
+    @property
+    def price_anything(self) -> bool:
+        return self.prices is not None or bool(self.discounts)
+
 
 def load_settings(path: Path | None = None) -> Settings:
     """The settings in ``path``, by default the user's. Raises InputError naming file and key."""

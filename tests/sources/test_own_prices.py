@@ -6,7 +6,7 @@ from pathlib import Path
 from skyserve_llm.sources.clouds import load_clouds
 from skyserve_llm.sources.gpus import load_gpus
 from skyserve_llm.sources.own_prices import OwnPrices, own_prices
-from skyserve_llm.sources.price_table import COLUMNS, PRICE, SOURCE, CsvTable, Wanted
+from skyserve_llm.sources.price_table import COLUMNS, PRICE, SOURCE, CsvTable, PriceTable, Wanted
 from skyserve_llm.sources.settings import Settings
 
 GPUS, CLOUDS = load_gpus(), load_clouds()
@@ -33,7 +33,7 @@ def table(folder: Path, *own: str, **discounts: str) -> OwnPrices:
     return OwnPrices(listed, mine, factors)
 
 
-def told(table: OwnPrices, wanted: Wanted = EVERYTHING) -> list[str]:
+def told(table: PriceTable, wanted: Wanted = EVERYTHING) -> list[str]:
     rows, amounts = table.rows(wanted)
     assert all(amounts[row[PRICE]] == Decimal(row[PRICE]) for row in rows)
     return sorted(f"{row[0]} {row[1]} {row[7]} {row[PRICE]} {row[SOURCE]}" for row in rows)
@@ -97,6 +97,14 @@ def test_the_listed_rows_stay_as_they_are(tmp_path: Path) -> None:
     assert listed.rows(EVERYTHING)[0] == before
 
 
-def test_without_terms_the_table_is_the_listed_one(tmp_path: Path) -> None:
+def test_settings_without_terms_price_nothing(tmp_path: Path) -> None:
+    assert not Settings(exclude_clouds=("vast",)).price_anything
     listed = CsvTable(csv(tmp_path, "listed.csv", *LISTED), GPUS, CLOUDS)
-    assert own_prices(listed, Settings(), GPUS, CLOUDS) is listed
+    own = csv(tmp_path, "own.csv", EAST.replace("0.80", "1"))
+    terms = Settings(prices=own, discounts={"gcp": Decimal("0.5")})
+    assert terms.price_anything
+    assert told(own_prices(listed, terms, GPUS, CLOUDS), CHEAPEST) == [
+        "aws us-east-1 1 0.30 list",
+        "aws us-west-2 0 0.90 list",
+        "gcp us-central1 0 0.35 list x 0.5",
+    ]
