@@ -139,7 +139,14 @@ class GpuSpec(NamedTuple):
 
 
 SUSPECT_MARKS = frozenset(
-    {"spot_above_on_demand", "below_market", "off_market", "reservation", "spot_floor"}
+    {
+        "spot_above_on_demand",
+        "below_market",
+        "off_market",
+        "reservation",
+        "spot_floor",
+        "local_zone",
+    }
 )
 """Marks of a price that is never chosen silently. Two more only tell: ``undated`` and
 ``disputed``. What each means stands in ``sources/suspicion.py``."""

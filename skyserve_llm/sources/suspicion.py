@@ -13,6 +13,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from skyserve_llm.sources.zones import local_zone
 from skyserve_llm.units import usd_per_hour
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ MEANING = {
     "off_market": "more than 10x away from the GPU's on-demand median over clouds",
     "reservation": "GCP on-demand at the lower of two levels: likely a reservation price",
     "spot_floor": "undated spot under 15 % of on-demand, near the clouds' own floor",
+    "local_zone": "AWS Local Zone: to be enabled first, and on-demand is the parent region's price",
     "disputed": "another source asks more for the same machine",
     "undated": "it is not known when the price was true",
 }
-"""Every mark, the gravest first. The first five make a price suspect (``types.SUSPECT_MARKS``)."""
+"""Every mark, the gravest first. The first six make a price suspect (``types.SUSPECT_MARKS``)."""
 
 LOW_SHARE = Decimal("0.6")
 """Of the GPU's median over clouds. Honest on-demand prices of one card lie closer together."""
@@ -89,6 +91,8 @@ def _findings(price: Price, market: _Market) -> Iterator[Finding]:
     yield from _against_own_pair(price, market)
     yield from _against_median(price, market)
     yield from _against_own_cloud(price, market)
+    if local_zone(price.cloud, price.zone):
+        yield Finding("local_zone", f"{price.zone} is a Local Zone of {price.region}")
     yield from _against_other_source(price, market)
 
 

@@ -118,6 +118,11 @@ def test_undated_spot_near_the_floor_is_marked_and_dated_is_not() -> None:
     assert marked(*pair) == ["", ""]
 
 
+def test_a_local_zone_is_no_ordinary_place() -> None:
+    zones = ("use1-az1", "use1-atl2-az1", "")
+    assert marked(*(price("aws", "1", zone=zone) for zone in zones)) == ["", "local_zone", ""]
+
+
 def test_a_list_and_a_catalog_that_disagree_dispute_the_lower() -> None:
     listed = price("runpod", "1.49", region="", source="list")
     placed = [price("runpod", usd, region=usd, as_of="", source="catalog") for usd in ("1.59", "2")]
