@@ -2,6 +2,7 @@
 
 config.toml          the user's own settings: prices, discounts, rates
 plan.json            the plan last made
+prices/              the price table last refreshed, and the catalogs it was made of
 ledger.sqlite        what ran and what it cost
 services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
 """
@@ -20,6 +21,14 @@ def config_path() -> Path:
 
 def plan_path() -> Path:
     return home() / "plan.json"
+
+
+def prices_dir() -> Path:
+    return home() / "prices"
+
+
+def price_store_path() -> Path:
+    return prices_dir() / "table.sqlite"
 
 
 def ledger_path() -> Path:

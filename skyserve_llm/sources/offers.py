@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from skyserve_llm.home import price_store_path
 from skyserve_llm.sources.clouds import cloud_id, load_clouds
 from skyserve_llm.sources.data import pricing_dir
 from skyserve_llm.sources.names import known_name
@@ -79,7 +80,17 @@ def _table(
     if path:
         return CsvTable(path, gpus, clouds), path.name
     shipped = pricing_dir()
-    return CsvTable(shipped / "offers.csv", gpus, clouds), _snapshot_date(shipped)
+    day = _snapshot_date(shipped)
+    refreshed = price_store_path()
+    if refreshed.exists():
+        # Here, not above: without a refreshed table nobody waits for SQLite.
+        from skyserve_llm.sources.price_store import StoredTable
+
+        stored = StoredTable(refreshed, gpus)
+        # A newer release may ship newer prices than an old refresh has left.
+        if stored.snapshot.shipped == day or stored.snapshot.day >= day:
+            return stored, f"{stored.snapshot.day} (refreshed)"
+    return CsvTable(shipped / "offers.csv", gpus, clouds), day
 
 
 def _wanted(

@@ -1,6 +1,6 @@
 """A price table: its columns, what is asked of one, and the form it has as CSV.
 
-The other form, prepared for a table of hundreds of thousands of rows, is ``price_store``. Both
+The other form, made by a refresh for hundreds of thousands of rows, is ``price_store``. Both
 answer the same questions with the same rows. Knows nothing of models or of what fits where.
 """
 

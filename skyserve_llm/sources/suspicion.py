@@ -2,8 +2,9 @@
 
 A suspect price is kept, marked and never chosen silently. The rules look at other rows, so they
 run when a table is made (and over a user's own table when it is read), not on the way of a plan:
-there the column ``marks`` is read. ``undated``, which any row shows by itself, is not written into
-a table: the loader adds it. Knows nothing of files or of models.
+there the column ``marks`` is read. What each mark means stands in ``types.MARKS``; ``undated``,
+which any row shows by itself, is not written into a table: the loader adds it. Knows nothing of
+files or of models.
 """
 
 from __future__ import annotations
@@ -18,18 +19,6 @@ from skyserve_llm.units import usd_per_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-MEANING = {
-    "spot_above_on_demand": "spot above on-demand of the same machine in the same place",
-    "below_market": "on-demand under 60 % of the GPU's median over clouds",
-    "off_market": "more than 10x away from the GPU's on-demand median over clouds",
-    "reservation": "GCP on-demand at the lower of two levels: likely a reservation price",
-    "spot_floor": "undated spot under 15 % of on-demand, near the clouds' own floor",
-    "local_zone": "AWS Local Zone: to be enabled first, and on-demand is the parent region's price",
-    "disputed": "another source asks more for the same machine",
-    "undated": "it is not known when the price was true",
-}
-"""Every mark, the gravest first. The first six make a price suspect (``types.SUSPECT_MARKS``)."""
 
 LOW_SHARE = Decimal("0.6")
 """Of the GPU's median over clouds. Honest on-demand prices of one card lie closer together."""
