@@ -138,18 +138,20 @@ class GpuSpec(NamedTuple):
     link_gb_s: float | None
 
 
-SUSPECT_MARKS = frozenset(
-    {
-        "spot_above_on_demand",
-        "below_market",
-        "off_market",
-        "reservation",
-        "spot_floor",
-        "local_zone",
-    }
-)
-"""Marks of a price that is never chosen silently. Two more only tell: ``undated`` and
-``disputed``. What each means stands in ``sources/suspicion.py``."""
+MARKS = {
+    "spot_above_on_demand": "spot above on-demand of the same machine in the same place",
+    "below_market": "on-demand under 60 % of the GPU's median over clouds",
+    "off_market": "more than 10x away from the GPU's on-demand median over clouds",
+    "reservation": "GCP on-demand at the lower of two levels: likely a reservation price",
+    "spot_floor": "undated spot under 15 % of on-demand, near the clouds' own floor",
+    "local_zone": "AWS Local Zone: to be enabled first, and on-demand is the parent region's price",
+    "disputed": "another source asks more for the same machine",
+    "undated": "it is not known when the price was true",
+}
+"""What may be wrong with a price, the gravest first (``sources/suspicion.py`` finds it)."""
+
+SUSPECT_MARKS = frozenset(MARKS) - {"disputed", "undated"}
+"""Marks of a price that is never chosen silently; the other two only tell."""
 
 
 class Offer(NamedTuple):

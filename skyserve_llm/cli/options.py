@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -49,6 +50,13 @@ MONEY = MoneyType()
 GPUS = GpusType()
 POSITIVE = click.IntRange(min=1, max=1 << 31)
 
+PRECEDENCE = (
+    "Prices: --prices FILE alone; else the own prices of config.toml, row by row over the table "
+    "last refreshed or, before any refresh, the shipped one. What the command line names wins over "
+    "config.toml, and config.toml over pricing/."
+)
+"""The one line that says which of several prices, limits and rates holds."""
+
 _PLANNING = (
     click.option("--spot", "purchase", flag_value="spot", help="Spot prices only."),
     click.option("--on-demand", "purchase", flag_value="on-demand", help="On-demand only."),
@@ -57,6 +65,9 @@ _PLANNING = (
     click.option("--region", "regions", multiple=True, help="Only this region (repeatable)."),
     click.option("--gpus", type=GPUS, multiple=True, help="Only this GPU: L4 or L4:1."),
     click.option("--max-price", type=MONEY, help="At most so many USD an hour for a replica."),
+    click.option("--prices", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+                 help="A price table, CSV, in place of all others."),
+    click.option("--allow-suspect", is_flag=True, help="Choose a price even if it is suspect."),
     click.option("--replicas", type=POSITIVE, help="How many replicas the bill is for [1]."),
     click.option("--concurrency", type=POSITIVE, default=8, show_default=True,
                  help="Requests that one replica holds at once."),
@@ -94,6 +105,17 @@ def output_option(function: F) -> F:
         default="table",
         show_default=True,
     )(function)
+
+
+def planning_arguments(values: dict[str, Any], *, every_place: bool = False) -> dict[str, Any]:
+    """What ``planning.plan_model`` takes, out of the options' values."""
+    return {
+        "market": market(values, every_place=every_place),
+        "workload": workload(values),
+        "engine_args": engine_args(values),
+        "prices_file": values["prices"],
+        "allow_suspect": values["allow_suspect"],
+    }
 
 
 def market(values: dict[str, Any], *, every_place: bool = False) -> Market:

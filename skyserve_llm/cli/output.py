@@ -13,7 +13,7 @@ from skyserve_llm.cli.planning import to_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-PIPE_WIDTH = 160
+PIPE_WIDTH = 180
 """Columns where stdout is no terminal: a table in a file should not be folded to 80."""
 
 

@@ -5,6 +5,7 @@ replica has a boot disk, and clouds charge for what leaves them. Pure arithmetic
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple, overload
 
@@ -69,29 +70,20 @@ def monthly_bill(
     disk = _times(rate.disk_gib_month, usage.disk_gib * replicas)
     controller = Decimal(0) if consolidated else _controller_month(host)
     egress = _egress_month(rate, host, replicas, usage)
-    known = [part for part in (compute, disk, controller, egress) if part is not None]
-    return MonthlyBill(
-        compute=_cents(compute),
-        disk=_cents(disk),
-        controller=_cents(controller),
-        egress=_cents(egress),
-        total=_cents(sum(known, Decimal(0))),
-    )
+    return _bill(compute, disk, controller, egress)
 
 
 def rescaled(month: MonthlyBill, replicas: int, *, of: int) -> MonthlyBill:
     """The bill for another number of replicas: all but the controller grows with it."""
-    compute = month.compute * replicas / of
-    disk = None if month.disk is None else month.disk * replicas / of
-    egress = None if month.egress is None else month.egress * replicas / of
-    known = [part for part in (compute, disk, month.controller, egress) if part is not None]
-    return MonthlyBill(
-        compute=_cents(compute),
-        disk=_cents(disk),
-        controller=month.controller,
-        egress=_cents(egress),
-        total=_cents(sum(known, Decimal(0))),
-    )
+    grown = [None if part is None else part * replicas / of for part in (month.disk, month.egress)]
+    return _bill(month.compute * replicas / of, grown[0], month.controller, grown[1])
+
+
+def without_controller(month: MonthlyBill) -> MonthlyBill:
+    """The bill where nothing is rented for the controller: on this machine, or consolidated."""
+    if not month.controller:
+        return month
+    return replace(month, controller=Decimal(0), total=month.total - month.controller)
 
 
 def output_tokens_month(output_tokens_per_s: float, replicas: int) -> Decimal:
@@ -141,6 +133,17 @@ def usd_per_million_output_tokens(
         return None
     tokens = output_tokens_month(throughput.output_tokens_per_s, workload.replicas)
     return (month.total / tokens * 1_000_000).quantize(TEN_THOUSANDTH)
+
+
+def _bill(
+    compute: Decimal, disk: Decimal | None, controller: Decimal | None, egress: Decimal | None
+) -> MonthlyBill:
+    """Each line in whole cents, and the total as the sum of the lines."""
+    cents = _cents(compute), _cents(disk), _cents(controller), _cents(egress)
+    total = sum((part for part in cents if part is not None), Decimal(0))
+    return MonthlyBill(
+        compute=cents[0], disk=cents[1], controller=cents[2], egress=cents[3], total=total
+    )
 
 
 _UNKNOWN = Rate(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyserve_llm.sources.suspicion import MEANING, Price, findings, marks
-from skyserve_llm.types import SUSPECT_MARKS
+from skyserve_llm.sources.suspicion import Price, findings, marks
+from skyserve_llm.types import MARKS
 
 
 def price(
@@ -138,10 +138,6 @@ def test_a_finding_says_its_numbers() -> None:
     assert [one.why for one in high] == ["95 times the median of $1.000 a GPU over 5 clouds"]
 
 
-def test_every_mark_has_a_meaning() -> None:
-    assert set(MEANING) == SUSPECT_MARKS | {"undated", "disputed"}
-
-
 def test_an_empty_table_has_no_marks() -> None:
     assert marks([]) == []
 
@@ -186,4 +182,4 @@ def test_marks_are_known_and_stand_once(prices: list[Price]) -> None:
     for cell in marks(prices):
         names = cell.split()
         assert len(set(names)) == len(names)
-        assert set(names) <= set(MEANING)
+        assert set(names) <= set(MARKS)
