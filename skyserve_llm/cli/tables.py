@@ -6,12 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from skyserve_llm.planner.cost import (
-    CONTROLLER_DISK_GIB,
-    disk_size_gib,
-    output_tokens_month,
-    stream_bytes_per_token,
-)
+from skyserve_llm.planner.cost import CONTROLLER_DISK_GIB, disk_size_gib, stream_bytes_per_token
 from skyserve_llm.types import MARKS, Candidate, Plan, Rejection
 from skyserve_llm.units import HOURS_PER_MONTH, count, gib, usd, usd_per_hour
 
@@ -129,9 +124,9 @@ def _traffic(choice: Candidate, plan: Plan) -> str:
     speed = choice.throughput.output_tokens_per_s
     if speed is None:
         return "as many output tokens as the card writes, which is unknown"
-    tokens = output_tokens_month(speed, plan.workload.replicas)
+    tokens = speed * plan.workload.replicas * HOURS_PER_MONTH * 3600
     size = stream_bytes_per_token(plan.model.id)
-    return f"{count(float(tokens))} output tokens, streamed in {size} bytes each, without a pause"
+    return f"{count(tokens)} output tokens, streamed in {size} bytes each, without a pause"
 
 
 def _speed(choice: Candidate, plan: Plan) -> Iterator[Text]:

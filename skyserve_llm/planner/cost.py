@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple, overload
 
-from skyserve_llm.types import MonthlyBill, Offer, Rate, ThroughputEstimate, Workload
+from skyserve_llm.types import MonthlyBill, Rate
 from skyserve_llm.units import CENT, GIB, HOURS_PER_MONTH
 
 IMAGE_AND_ENVIRONMENT_GIB = 60
@@ -38,11 +38,19 @@ def disk_size_gib(weights_bytes_total: int) -> int:
 
 
 class Usage(NamedTuple):
-    """What one replica uses beside its machine. ``output_tokens_per_s`` None is unknown."""
+    """What one replica uses in a month beside its machine; None is unknown."""
 
     disk_gib: int
-    output_tokens_per_s: float | None
-    stream_bytes_per_token: int
+    output_tokens: Decimal | None
+    egress_gib: Decimal | None
+
+
+def usage(disk_gib: int, output_tokens_per_s: float | None, model_id: str) -> Usage:
+    """A month without a pause, at the workload's concurrency."""
+    if output_tokens_per_s is None:
+        return Usage(disk_gib, None, None)
+    tokens = Decimal(output_tokens_per_s) * HOURS_PER_MONTH * 3600
+    return Usage(disk_gib, tokens, tokens * stream_bytes_per_token(model_id) / GIB)
 
 
 def stream_bytes_per_token(model_id: str) -> int:
@@ -50,33 +58,71 @@ def stream_bytes_per_token(model_id: str) -> int:
     return STREAM_BYTES + len(model_id.encode())
 
 
-def monthly_bill(
-    offer: Offer,
-    rates: Mapping[str, Rate],
-    workload: Workload,
-    usage: Usage,
-    *,
-    consolidated: bool = False,
-) -> MonthlyBill:
-    """The bill for 730 hours of ``workload.replicas`` replicas at this offer's price.
+class Tariff(NamedTuple):
+    """What a service in one cloud is charged beside compute, USD; None is unknown.
+
+    ``controller_month`` is zero where nothing is rented for it; ``egress_gib`` is for all the way
+    to a client.
+    """
+
+    disk_gib_month: Decimal | None
+    controller_month: Decimal | None
+    egress_gib: Decimal | None
+
+
+def tariff(cloud: str, rates: Mapping[str, Rate], *, consolidated: bool = False) -> Tariff:
+    """The tariff of replicas in ``cloud``.
 
     ``consolidated``: SkyPilot's API server does the controller's work (``serve.controller.
-    consolidation_mode`` of its config), so that no machine is rented for it.
+    consolidation_mode`` of its config), so that no machine is rented for it. Else the controller
+    stands in the replicas' cloud where that has a machine for it, or where it costs least.
+
+    Tokens stream from a replica through the load balancer on the controller to a client. Within
+    one cloud only the way out is billed at the internet rate (the hop before it, within a region,
+    costs a tenth of that at most and is not counted); from another cloud both are.
     """
-    replicas = workload.replicas
-    rate = rates.get(offer.cloud, _UNKNOWN)
-    host = None if consolidated else _controller_host(offer.cloud, rates)
-    compute = offer.price_per_hour * replicas * HOURS_PER_MONTH
-    disk = _times(rate.disk_gib_month, usage.disk_gib * replicas)
-    controller = Decimal(0) if consolidated else _controller_month(host)
-    egress = _egress_month(rate, host, replicas, usage)
-    return _bill(compute, disk, controller, egress)
+    rate = rates.get(cloud)
+    disk, egress = (rate.disk_gib_month, rate.egress_gib) if rate else (None, None)
+    if consolidated:
+        return Tariff(disk, Decimal(0), egress)
+    months = {name: month for name in rates if (month := _controller_month(rates[name]))}
+    host = cloud if cloud in months else min(months, key=lambda name: months[name], default=None)
+    if host is None:
+        return Tariff(disk, None, egress)
+    if host != cloud and egress is not None:
+        onward = rates[host].egress_gib
+        egress = None if onward is None else egress + onward
+    return Tariff(disk, months[host], egress)
+
+
+def _controller_month(host: Rate) -> Decimal | None:
+    """The controller's machine, and its disk where that has a rate."""
+    if host.controller_hour is None:
+        return None
+    disk = (host.disk_gib_month or 0) * CONTROLLER_DISK_GIB
+    return host.controller_hour * HOURS_PER_MONTH + disk
+
+
+def monthly_bill(
+    price_per_hour: Decimal, replicas: int, usage: Usage, tariff: Tariff
+) -> MonthlyBill:
+    """The bill for 730 hours of ``replicas`` replicas, each at ``price_per_hour``."""
+    return _bill(
+        compute=price_per_hour * replicas * HOURS_PER_MONTH,
+        disk=_product(tariff.disk_gib_month, usage.disk_gib, replicas),
+        controller=tariff.controller_month,
+        egress=_product(tariff.egress_gib, usage.egress_gib, replicas),
+    )
 
 
 def rescaled(month: MonthlyBill, replicas: int, *, of: int) -> MonthlyBill:
     """The bill for another number of replicas: all but the controller grows with it."""
-    grown = [None if part is None else part * replicas / of for part in (month.disk, month.egress)]
-    return _bill(month.compute * replicas / of, grown[0], month.controller, grown[1])
+    return _bill(
+        compute=month.compute * replicas / of,
+        disk=None if month.disk is None else month.disk * replicas / of,
+        controller=month.controller,
+        egress=None if month.egress is None else month.egress * replicas / of,
+    )
 
 
 def without_controller(month: MonthlyBill) -> MonthlyBill:
@@ -86,73 +132,32 @@ def without_controller(month: MonthlyBill) -> MonthlyBill:
     return replace(month, controller=Decimal(0), total=month.total - month.controller)
 
 
-def output_tokens_month(output_tokens_per_s: float, replicas: int) -> Decimal:
-    """What all replicas write in a month without a pause, at the workload's concurrency."""
-    return Decimal(output_tokens_per_s) * replicas * HOURS_PER_MONTH * 3600
-
-
-def _controller_host(cloud: str, rates: Mapping[str, Rate]) -> Rate | None:
-    """Where SkyServe's controller stands: in the replicas' cloud where that can host one, else
-    where it costs least (a GPU-only cloud has no machine for it)."""
-    own = rates.get(cloud)
-    if own is not None and own.controller_hour is not None:
-        return own
-    hosts = [(_controller_month(rate), cloud) for cloud, rate in rates.items()]
-    priced = [(month, cloud) for month, cloud in hosts if month is not None]
-    return rates[min(priced)[1]] if priced else None
-
-
-def _controller_month(host: Rate | None) -> Decimal | None:
-    """The controller's machine, and its disk where that has a rate."""
-    if host is None or host.controller_hour is None:
-        return None
-    disk = _times(host.disk_gib_month, CONTROLLER_DISK_GIB) or Decimal(0)
-    return host.controller_hour * HOURS_PER_MONTH + disk
-
-
-def _egress_month(rate: Rate, host: Rate | None, replicas: int, usage: Usage) -> Decimal | None:
-    """Tokens stream from a replica through the load balancer on the controller to a client.
-
-    Within one cloud only the way out is billed at the internet rate (the hop before it, within a
-    region, costs a tenth of that at most and is not counted); from another cloud both are.
-    """
-    per_gib = rate.egress_gib
-    if host is not None and host.cloud != rate.cloud and per_gib is not None:
-        per_gib = None if host.egress_gib is None else per_gib + host.egress_gib
-    if per_gib is None or usage.output_tokens_per_s is None:
-        return None
-    tokens = output_tokens_month(usage.output_tokens_per_s, replicas)
-    return tokens * usage.stream_bytes_per_token / GIB * per_gib
-
-
 def usd_per_million_output_tokens(
-    month: MonthlyBill, throughput: ThroughputEstimate, workload: Workload
+    month: MonthlyBill, usage: Usage, replicas: int
 ) -> Decimal | None:
     """The whole bill over what all replicas write in a month without a pause, in USD."""
-    if not throughput.output_tokens_per_s:
+    if not usage.output_tokens:
         return None
-    tokens = output_tokens_month(throughput.output_tokens_per_s, workload.replicas)
-    return (month.total / tokens * 1_000_000).quantize(TEN_THOUSANDTH)
+    million = month.total / (usage.output_tokens * replicas) * 1_000_000
+    return million.quantize(TEN_THOUSANDTH)
 
 
 def _bill(
-    compute: Decimal, disk: Decimal | None, controller: Decimal | None, egress: Decimal | None
+    *, compute: Decimal, disk: Decimal | None, controller: Decimal | None, egress: Decimal | None
 ) -> MonthlyBill:
     """Each line in whole cents, and the total as the sum of the lines."""
-    cents = _cents(compute), _cents(disk), _cents(controller), _cents(egress)
-    total = sum((part for part in cents if part is not None), Decimal(0))
+    total = compute = _cents(compute)
+    disk, controller, egress = _cents(disk), _cents(controller), _cents(egress)
+    for part in (disk, controller, egress):
+        if part is not None:
+            total += part
     return MonthlyBill(
-        compute=cents[0], disk=cents[1], controller=cents[2], egress=cents[3], total=total
+        compute=compute, disk=disk, controller=controller, egress=egress, total=total
     )
 
 
-_UNKNOWN = Rate(
-    cloud="", disk_gib_month=None, egress_gib=None, controller_hour=None, as_of=None, source=""
-)
-
-
-def _times(rate: Decimal | None, quantity: int) -> Decimal | None:
-    return None if rate is None else rate * quantity
+def _product(rate: Decimal | None, quantity: Decimal | int | None, replicas: int) -> Decimal | None:
+    return None if rate is None or quantity is None else rate * quantity * replicas
 
 
 @overload

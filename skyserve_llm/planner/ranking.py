@@ -1,13 +1,14 @@
 """Offers and placements → candidates, from the cheapest month to the dearest. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from skyserve_llm.planner.cost import (
     Usage,
     disk_size_gib,
     monthly_bill,
-    stream_bytes_per_token,
+    tariff,
+    usage,
     usd_per_million_output_tokens,
 )
 from skyserve_llm.planner.placement import Placement
@@ -15,7 +16,7 @@ from skyserve_llm.types import Candidate, ModelSpec, MonthlyBill, Offer, Rate, W
 
 
 def rank(
-    offers: Iterable[Offer],
+    offers: Sequence[Offer],
     placements: Mapping[tuple[str, int], Placement],
     model: ModelSpec,
     rates: Mapping[str, Rate],
@@ -28,18 +29,25 @@ def rank(
     Equal bills go to the one with more room for KV cache, then by name, so that the order
     never depends on the table's. Suspect prices stand where they fall: see ``choose``.
     """
-    usages = {key: _usage(placement, model) for key, placement in placements.items()}
+    usages = {kind: _usage(placement, model) for kind, placement in placements.items()}
+    tariffs = {
+        cloud: tariff(cloud, rates, consolidated=consolidated)
+        for cloud in {offer.cloud for offer in offers}
+    }
     priced: list[tuple[MonthlyBill, Offer, Placement]] = []
     for offer in offers:
-        key = (offer.gpu, offer.gpu_count)
-        if key in placements:
-            month = monthly_bill(offer, rates, workload, usages[key], consolidated=consolidated)
-            priced.append((month, offer, placements[key]))
+        placement = placements.get(_kind(offer))
+        if placement is not None:
+            used, terms = usages[_kind(offer)], tariffs[offer.cloud]
+            month = monthly_bill(offer.price_per_hour, workload.replicas, used, terms)
+            priced.append((month, offer, placement))
     priced.sort(key=lambda item: _order(*item))
-    return tuple(
-        _candidate(number, month, offer, placement, model, workload)
-        for number, (month, offer, placement) in enumerate(priced, start=1)
-    )
+    candidates = []
+    for number, (month, offer, placement) in enumerate(priced, start=1):
+        used = usages[_kind(offer)]
+        million = usd_per_million_output_tokens(month, used, workload.replicas)
+        candidates.append(_candidate(number, month, offer, placement, model, million))
+    return tuple(candidates)
 
 
 def choose(candidates: Sequence[Candidate], *, allow_suspect: bool = False) -> int | None:
@@ -55,12 +63,13 @@ def choose(candidates: Sequence[Candidate], *, allow_suspect: bool = False) -> i
     return next(trusted, 0)
 
 
+def _kind(offer: Offer) -> tuple[str, int]:
+    return offer.gpu, offer.gpu_count
+
+
 def _usage(placement: Placement, model: ModelSpec) -> Usage:
-    return Usage(
-        disk_gib=disk_size_gib(placement.memory.weights_bytes * placement.gpu_count),
-        output_tokens_per_s=placement.throughput.output_tokens_per_s,
-        stream_bytes_per_token=stream_bytes_per_token(model.id),
-    )
+    disk_gib = disk_size_gib(placement.memory.weights_bytes * placement.gpu_count)
+    return usage(disk_gib, placement.throughput.output_tokens_per_s, model.id)
 
 
 def _order(month: MonthlyBill, offer: Offer, placement: Placement) -> tuple[Decimal, int, str]:
@@ -74,7 +83,7 @@ def _candidate(
     offer: Offer,
     placement: Placement,
     model: ModelSpec,
-    workload: Workload,
+    usd_per_million: Decimal | None,
 ) -> Candidate:
     return Candidate(
         rank=number,
@@ -97,7 +106,5 @@ def _candidate(
         max_concurrency=placement.max_concurrency,
         throughput=placement.throughput,
         month=month,
-        usd_per_million_output_tokens=usd_per_million_output_tokens(
-            month, placement.throughput, workload
-        ),
+        usd_per_million_output_tokens=usd_per_million,
     )

@@ -1,5 +1,6 @@
 """The month's bill, line by line, and which prices are never chosen silently."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -15,12 +16,13 @@ from skyserve_llm.planner.cost import (
     monthly_bill,
     rescaled,
     stream_bytes_per_token,
+    tariff,
+    usage,
 )
 from skyserve_llm.planner.ranking import choose
 from skyserve_llm.replica.wire import ChatShape
-from skyserve_llm.types import SUSPECT_MARKS, Candidate, MonthlyBill, Rate, Workload
+from skyserve_llm.types import SUSPECT_MARKS, Candidate, MonthlyBill, Rate
 from skyserve_llm.units import GIB, HOURS_PER_MONTH
-from tests.planner.cards import offer
 from tests.service.plans import candidate
 
 
@@ -35,15 +37,21 @@ RATES = {
     "runpod": rate("runpod", "0.10", "0", None),
     "free": rate("free", None, None, None),
 }
-USAGE = Usage(disk_gib=80, output_tokens_per_s=100.0, stream_bytes_per_token=300)
-TRAFFIC_GIB = Decimal(100 * HOURS_PER_MONTH * 3600 * 300) / GIB
+MODEL = "mlabonne/phixtral-4x2_8"
+USAGE = usage(disk_gib=80, output_tokens_per_s=100.0, model_id=MODEL)
+TRAFFIC_GIB = Decimal(100 * HOURS_PER_MONTH * 3600 * (STREAM_BYTES + 23)) / GIB
 
 
-def bill(cloud: str, *, replicas: int = 1, consolidated: bool = False) -> MonthlyBill:
-    rented = offer("L4", 1, "0.50", cloud=cloud)
-    return monthly_bill(
-        rented, RATES, Workload(replicas=replicas), USAGE, consolidated=consolidated
-    )
+def bill(
+    cloud: str,
+    *,
+    replicas: int = 1,
+    consolidated: bool = False,
+    rates: Mapping[str, Rate] = RATES,
+    used: Usage = USAGE,
+) -> MonthlyBill:
+    terms = tariff(cloud, rates, consolidated=consolidated)
+    return monthly_bill(Decimal("0.50"), replicas, used, terms)
 
 
 def cents(amount: Decimal) -> Decimal:
@@ -82,14 +90,13 @@ def test_what_has_no_rate_is_unknown_and_not_in_the_total() -> None:
     assert month.disk is None
     assert month.egress is None
     assert month.total == month.compute + (month.controller or 0)
-    nowhere = monthly_bill(offer("L4", 1, "0.5"), {}, Workload(), USAGE)
+    nowhere = bill("gcp", rates={})
     assert nowhere.controller is None
     assert nowhere.total == nowhere.compute
 
 
 def test_an_unknown_speed_is_unknown_traffic() -> None:
-    usage = USAGE._replace(output_tokens_per_s=None)
-    assert monthly_bill(offer("L4", 1, "0.5"), RATES, Workload(), usage).egress is None
+    assert bill("gcp", used=usage(80, None, MODEL)).egress is None
 
 
 def test_a_bill_rescales_by_its_replicas() -> None:
@@ -99,7 +106,7 @@ def test_a_bill_rescales_by_its_replicas() -> None:
 
 
 def test_a_model_is_named_in_every_chunk() -> None:
-    assert stream_bytes_per_token("mlabonne/phixtral-4x2_8") == STREAM_BYTES + 23
+    assert stream_bytes_per_token(MODEL) == STREAM_BYTES + 23
 
 
 def test_a_streamed_token_is_what_the_replica_sends() -> None:
