@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from skyserve_llm.sources.clouds import Cloud
+    from skyserve_llm.sources.price_store import StoredTable
     from skyserve_llm.sources.price_table import Amounts, PriceTable, Row
     from skyserve_llm.sources.settings import Settings
     from skyserve_llm.types import GpuSpec, Market
@@ -59,7 +60,11 @@ def load_offers(
     Raises InputError for a cloud, region or GPU that nobody knows, DataError for a broken table.
     """
     clouds = load_clouds()
-    table, snapshot = _table(path, gpus, clouds)
+    table: PriceTable
+    if path:
+        table, snapshot = CsvTable(path, gpus, clouds), path.name
+    else:
+        table, snapshot = table_in_use(gpus, clouds)
     if settings is not None and settings.price_anything and path is None:
         from skyserve_llm.sources.own_prices import own_prices
 
@@ -73,14 +78,12 @@ def load_offers(
     return offers, PriceSnapshot(snapshot=snapshot, as_of=_oldest(offers))
 
 
-def _table(
-    path: Path | None, gpus: Mapping[str, GpuSpec], clouds: Mapping[str, Cloud]
-) -> tuple[PriceTable, str]:
-    """The table in use, and what to call it."""
-    if path:
-        return CsvTable(path, gpus, clouds), path.name
+def table_in_use(
+    gpus: Mapping[str, GpuSpec], clouds: Mapping[str, Cloud]
+) -> tuple[CsvTable | StoredTable, str]:
+    """The table last refreshed, or else the shipped one, and what to call it."""
     shipped = pricing_dir()
-    day = _snapshot_date(shipped)
+    day = shipped_on(shipped)
     refreshed = price_store_path()
     if refreshed.exists():
         # Here, not above: without a refreshed table nobody waits for SQLite.
@@ -91,6 +94,13 @@ def _table(
         if stored.snapshot.shipped == day or stored.snapshot.day >= day:
             return stored, f"{stored.snapshot.day} (refreshed)"
     return CsvTable(shipped / "offers.csv", gpus, clouds), day
+
+
+def shipped_on(folder: Path) -> str:
+    """The day of the table that this release ships."""
+    import json
+
+    return str(json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))["snapshot"])
 
 
 def _wanted(
@@ -155,9 +165,3 @@ def _oldest(offers: Iterable[Offer]) -> dict[str, date | None]:
         else:
             oldest[offer.cloud] = min(before, offer.as_of)
     return oldest
-
-
-def _snapshot_date(folder: Path) -> str:
-    import json
-
-    return str(json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))["snapshot"])

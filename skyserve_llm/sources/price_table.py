@@ -165,6 +165,10 @@ class CsvTable:
             rows = cheapest(rows, self._amounts)
         return rows, self._amounts
 
+    def everything(self) -> list[Row]:
+        """Every row, without its marks: what a next table is made of."""
+        return [row[:MARKS] for row in self._rows]
+
 
 def _check(path: Path, rows: list[Row], gpus: Collection[str], clouds: Collection[str]) -> Amounts:
     """The table's prices, once every cell of it is known to be good.
