@@ -48,7 +48,7 @@ def candidates_table(plan: Plan) -> Table:
         speed = candidate.throughput.output_tokens_per_s
         million = candidate.usd_per_million_output_tokens
         table.add_row(
-            infra(candidate),
+            infra(candidate.cloud, candidate.region, candidate.zone),
             candidate.instance_type,
             f"{candidate.gpu}:{candidate.gpu_count}",
             "spot" if candidate.spot else "",
@@ -65,11 +65,11 @@ def candidates_table(plan: Plan) -> Table:
     return table
 
 
-def infra(candidate: Candidate) -> str:
+def infra(cloud: str, region: str, zone: str | None) -> str:
     """``gcp/us-central1-a``; a zone's id that does not name its region follows the region."""
-    zone, region = candidate.zone or "", candidate.region
+    zone = zone or ""
     place = zone if zone.startswith(region) else f"{region}/{zone}"
-    return f"{candidate.cloud}/{place}".rstrip("/")
+    return f"{cloud}/{place}".rstrip("/")
 
 
 def _model(plan: Plan) -> Text:

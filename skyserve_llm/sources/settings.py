@@ -17,6 +17,7 @@
 
     [refresh]
     catalog_url = "https://mirror.example/catalogs/v8"
+    azure_prices_url = "https://prices.azure.com/api/retail/prices"
 
 An unknown key or a wrong type is one clear line. Knows no price and no table.
 """
@@ -49,6 +50,7 @@ class Settings(NamedTuple):
     exclude_regions: tuple[str, ...] = ()
     rates: Mapping[str, Mapping[str, Decimal]] = {}
     catalog_url: str | None = None
+    azure_prices_url: str | None = None
 
     @property
     def price_anything(self) -> bool:
@@ -114,7 +116,7 @@ class _Reader:
     def settings(self) -> Settings:
         self._known_keys("", self._values, _KEYS)
         exclude = self._table("exclude", ("clouds", "regions"))
-        refresh = self._table("refresh", ("catalog_url",))
+        refresh = self._table("refresh", ("catalog_url", "azure_prices_url"))
         prices = self._text("prices", self._values.get("prices"))
         controller = self._text("controller", self._values.get("controller", "vm"))
         if controller not in ("vm", "consolidated"):
@@ -128,6 +130,9 @@ class _Reader:
             exclude_regions=self._texts("exclude.regions", exclude.get("regions", [])),
             rates=self._rates(),
             catalog_url=self._text("refresh.catalog_url", refresh.get("catalog_url")),
+            azure_prices_url=self._text(
+                "refresh.azure_prices_url", refresh.get("azure_prices_url")
+            ),
         )
 
     def _discounts(self) -> dict[str, Decimal]:

@@ -47,6 +47,7 @@ def test_every_key(tmp_path: Path) -> None:
         egress_gib = 0
         [refresh]
         catalog_url = "https://mirror.example/v8"
+        azure_prices_url = "https://prices.example"
         """,
     )
     assert found == Settings(
@@ -57,6 +58,7 @@ def test_every_key(tmp_path: Path) -> None:
         exclude_regions=("me-central-1",),
         rates={"gcp": {"disk_gib_month": Decimal("0.08"), "egress_gib": Decimal(0)}},
         catalog_url="https://mirror.example/v8",
+        azure_prices_url="https://prices.example",
     )
 
 

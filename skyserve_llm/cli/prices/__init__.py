@@ -6,6 +6,10 @@ from skyserve_llm.cli import LazyGroup
 
 _COMMANDS = {
     "refresh": "Bring the price table up to date.",
+    "live": "Ask AWS or Azure for the prices of this moment.",
+    "show": "The market for a GPU: each cloud's cheapest, the spread over zones, what spot saves.",
+    "check": "Every suspect price, and why it is.",
+    "history": "What each refresh found cheapest.",
 }
 
 

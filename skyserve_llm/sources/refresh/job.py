@@ -110,13 +110,15 @@ def refresh_folder(folder: Path, only: Collection[str], today: date) -> Refreshe
     return _account(str(folder), today, catalogs, states, rebuilt, ignored=found.strange)
 
 
-def refresh_rows(rows: Collection[Row], today: date) -> int:
+def refresh_rows(
+    rows: Collection[Row], today: date, replaces: Callable[[Row], bool] = lambda _: False
+) -> int:
     """Lays single prices over the table in use (see ``rebuild.merge``); gives how many it has then.
 
     Raises RefreshError where the table cannot be made; the prices there were then stay in use.
     """
     with _old_prices_stay_unless_done():
-        return merge(rows, today)
+        return merge(rows, today, replaces)
 
 
 def _account(

@@ -32,7 +32,7 @@ from skyserve_llm.sources.price_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -92,16 +92,16 @@ def rebuild(catalogs: Sequence[CatalogFile], today: date) -> Rebuilt:
     )
 
 
-def merge(rows: Iterable[Row], today: date) -> int:
+def merge(rows: Iterable[Row], today: date, replaces: Callable[[Row], bool]) -> int:
     """Lays single prices over the table in use; gives how many it has then.
 
-    Each takes the place of the price for the same machine, place and kind, if there is one;
-    ``rows`` are without marks. Raises RefreshError if the table cannot be made; the one in use is
-    then as it was.
+    Each takes the place of the price for the same machine, place and kind, if there is one; prices
+    that ``rows`` do not have again go where they are such as these replace. ``rows`` are without
+    marks. Raises RefreshError if the table cannot be made; the one in use is then as it was.
     """
     before = _before(load_gpus(), load_clouds())
     news = {_key(row): row for row in rows}
-    merged = {_key(row): row for row in before.rows} | news
+    merged = {_key(row): row for row in before.rows if not replaces(row)} | news
     changed = {row[CLOUD] for row in news.values()}
     _put_in_use([*merged.values()], today, before.catalogs, changed, before.history)
     return len(merged)
