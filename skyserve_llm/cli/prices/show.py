@@ -44,8 +44,14 @@ def command(
     price is the lowest of all machines with the GPU, which may be lower than that of `sky gpus
     list`: SkyPilot gives the spot price of the machine with the lowest on-demand price.
     """
-    offers, snapshot = offers_of(values)
-    rows = market_rows(offers, datetime.now(UTC).date())
+    # What spot saves is told by the on-demand prices, whichever of the two are asked for.
+    offers, snapshot = offers_of({**values, "purchase": "any"})
+    spot = options.market(values).spot
+    rows = [
+        row
+        for row in market_rows(offers, datetime.now(UTC).date())
+        if spot is None or row.spot is spot
+    ]
     if not rows:
         raise NoFeasiblePlanError(
             "no price in the table matches",
