@@ -166,7 +166,8 @@ def _gpus_of_gcp(place: Place, chance: random.Random) -> Iterator[dict[str, obje
     for (gpu, count), hosts in GCP_HOSTS.items():
         row = _machine("", place, chance, count * PER_HOUR[gpu.partition("-")[0]])
         yield row | {"vCPUs": "", "MemoryGiB": "", "AcceleratorName": gpu,
-                     "AcceleratorCount": count, "GpuInfo": gpu}  # fmt: skip
+                     "AcceleratorCount": count,
+                     "GpuInfo": "{'Gpus': [{'MemoryInfo': {'SizeInMiB': 16384}}]}"}  # fmt: skip
         for host in hosts:
             yield _machine(host, place, chance, 0.1 * count)
     yield _machine("", place, chance, 1.2) | {

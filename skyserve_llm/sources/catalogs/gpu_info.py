@@ -1,9 +1,9 @@
 """What one GPU of a row holds, out of the column ``GpuInfo`` of SkyPilot's catalogs.
 
-The column is a Python dict in some catalogs and JSON in others, a bare name on Azure and GCP,
-and its figures mean another thing on nearly every cloud. It serves to tell cards of one name apart
-(an A100 of 40 GB from one of 80) and for nothing else: the memory we plan with is that of
-gpus.csv.
+The column is a Python dict in some catalogs and JSON in others, a bare name on Azure, and its
+figures mean another thing on nearly every cloud; some are wrong. It serves to tell cards of one
+name apart (an A100 of 40 GB from one of 80) and for nothing else: the memory we plan with is that
+of gpus.csv.
 """
 
 from __future__ import annotations
