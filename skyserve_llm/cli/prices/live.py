@@ -47,19 +47,27 @@ def command(clouds: tuple[str, ...], regions: tuple[str, ...], output_format: st
 
 
 def _ask(known: Cloud, regions: tuple[str, ...], today: date) -> Answer:
-    if known.id == "aws":
-        from skyserve_llm.sources.live import aws
-
-        answer = aws.fetch(known, today, output.progress, regions=regions)
-    else:
-        from skyserve_llm.sources.live import azure
-
-        url = load_settings().azure_prices_url or azure.URL
-        answer = azure.fetch(known, today, output.progress, regions=regions, url=url)
+    try:
+        answer = _answer(known, regions, today)
+    except RefreshError as error:
+        raise RefreshError(
+            f"{known.id} did not tell its prices: {error.message}; those there were stay in use",
+            hint=error.hint,
+        ) from error
     if not answer.rows:
         raise RefreshError(
-            f"{known.id} has no price for any machine of the table; the prices there were stay "
-            "in use",
+            f"{known.id} has no price for any machine of the table; those there were stay in use",
             hint="is the --region spelled as the cloud does?" if regions else None,
         )
     return answer
+
+
+def _answer(known: Cloud, regions: tuple[str, ...], today: date) -> Answer:
+    if known.id == "aws":
+        from skyserve_llm.sources.live import aws
+
+        return aws.fetch(known, today, output.progress, regions=regions)
+    from skyserve_llm.sources.live import azure
+
+    url = load_settings().azure_prices_url or azure.URL
+    return azure.fetch(known, today, output.progress, regions=regions, url=url)

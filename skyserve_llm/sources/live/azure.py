@@ -7,13 +7,14 @@ items with the address of the next page in ``NextPageLink``.
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
 
 from skyserve_llm.errors import RefreshError
 from skyserve_llm.sources.live.machines import Answer
@@ -38,7 +39,26 @@ AT_ONCE = 4
 MOST_PAGES = 100
 """Of one machine. It has about 6 items (systems and tiers) in each of 60 regions, 100 a page."""
 
-Item = dict[str, Any]
+
+class Item(BaseModel):
+    """One price of the list, as far as we look at it."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    currency_code: str
+    retail_price: Decimal
+    arm_region_name: str
+    product_name: str
+    sku_name: str
+    unit_of_measure: str
+    type: str
+
+
+class Page(BaseModel):
+    """So many items, and where the next ones are."""
+
+    Items: list[Item]
+    NextPageLink: str | None
 
 
 def fetch(
@@ -72,22 +92,31 @@ async def _fetch(
     with tempfile.TemporaryDirectory(prefix="llmbudget-azure-") as folder:
         async with httpx.AsyncClient(timeout=limits.silence_seconds) as client:
 
-            async def one(instance_type: str) -> list[Row]:
+            async def one(number: int, instance_type: str) -> list[Row]:
                 async with turn:
-                    target = Path(folder, instance_type)
+                    target = Path(folder, str(number))
                     items = await _items(client, _question(url, instance_type), target, limits)
                 rows = _rows(items, instance_type, known, today, regions)
                 progress(f"azure/{instance_type}: {len(rows)} prices")
                 return rows
 
-            found = await asyncio.gather(*(one(name) for name in sorted(known.machines)))
-    return [row for rows in found for row in rows]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    asked = [
+                        group.create_task(one(number, name))
+                        for number, name in enumerate(sorted(known.machines))
+                    ]
+            except ExceptionGroup as several:
+                # The first to fail has ended the others: it is the one to tell of.
+                raise several.exceptions[0] from several
+    return [row for answer in asked for row in answer.result()]
 
 
 def _question(url: str, instance_type: str) -> httpx.URL:
+    name = instance_type.replace("'", "''")  # as OData quotes a quote
     wanted = (
         "serviceName eq 'Virtual Machines' and priceType eq 'Consumption' "
-        f"and armSkuName eq '{instance_type}'"
+        f"and armSkuName eq '{name}'"
     )
     return httpx.URL(url, params={"api-version": API_VERSION, "$filter": wanted})
 
@@ -100,24 +129,32 @@ async def _items(
     link = url
     for _ in range(MOST_PAGES):
         await download(client, str(link), target, None, limits, lambda *_: None)
-        page = _page(target.read_bytes(), link)
-        items += page["Items"]
-        if not page["NextPageLink"]:
+        page = _page(target.read_bytes(), url.host)
+        items += page.Items
+        if not page.NextPageLink:
             return items
-        link = httpx.URL(page["NextPageLink"])
-        if (link.scheme, link.host, link.port) != (url.scheme, url.host, url.port):
-            raise RefreshError(f"Azure's price list points to {link.host}, which is not {url.host}")
+        link = _next(page.NextPageLink, url)
     raise RefreshError(f"Azure's price list has more than {MOST_PAGES} pages for one machine")
 
 
-def _page(body: bytes, link: httpx.URL) -> dict[str, Any]:
+def _page(body: bytes, host: str) -> Page:
     try:
-        page = json.loads(body, parse_float=Decimal)
-        if isinstance(page["Items"], list) and "NextPageLink" in page:
-            return dict(page)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise RefreshError(f"{link.host} answered no page of Azure's price list")
+        return Page.model_validate_json(body)
+    except ValidationError as error:
+        raise RefreshError(f"{host} answered no page of Azure's price list") from error
+
+
+def _next(link: str, url: httpx.URL) -> httpx.URL:
+    """The next page's address, which must be the same server's."""
+    try:
+        following = httpx.URL(link)
+    except httpx.InvalidURL as error:
+        raise RefreshError(f"Azure's price list points to no address: {link!r}") from error
+    if (following.scheme, following.host, following.port) != (url.scheme, url.host, url.port):
+        raise RefreshError(
+            f"Azure's price list points to {following.host}, which is not {url.host}"
+        )
+    return following
 
 
 def _rows(
@@ -126,13 +163,12 @@ def _rows(
     """One row a region and tier: the lowest, should the list have several."""
     prices: dict[tuple[str, bool], Decimal] = {}
     for item in items:
-        region, price = item.get("armRegionName") or "", Decimal(str(item.get("retailPrice") or 0))
-        if not region or price <= 0 or (regions and region not in regions):
+        spot, region = _spot(item), item.arm_region_name
+        if spot is None or not region or (regions and region not in regions):
             continue
-        tier = _spot(item)
-        if tier is not None:
-            key = region, tier
-            prices[key] = min(price, prices.get(key, price))
+        if item.retail_price.is_finite() and item.retail_price > 0:
+            known_price = prices.get((region, spot), item.retail_price)
+            prices[region, spot] = min(item.retail_price, known_price)
     return [
         known.row(
             region, "", instance_type, spot=spot, price=f"{price.normalize():f}", today=today,
@@ -145,11 +181,11 @@ def _rows(
 def _spot(item: Item) -> bool | None:
     """Whether an item is spot or on-demand of Linux by the hour in USD; None for anything else."""
     other = (
-        item.get("currencyCode") != "USD"
-        or item.get("unitOfMeasure") != "1 Hour"
-        or item.get("type") != "Consumption"
-        or "Windows" in str(item.get("productName"))
+        item.currency_code != "USD"
+        or item.unit_of_measure != "1 Hour"
+        or item.type != "Consumption"
+        or "Windows" in item.product_name
         # What spot was before: still listed, no longer sold.
-        or "Low Priority" in str(item.get("skuName"))
+        or "Low Priority" in item.sku_name
     )
-    return None if other else str(item.get("skuName")).endswith(" Spot")
+    return None if other else item.sku_name.endswith(" Spot")
