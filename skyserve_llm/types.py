@@ -138,11 +138,28 @@ class GpuSpec(NamedTuple):
     link_gb_s: float | None
 
 
+MARKS = {
+    "spot_above_on_demand": "spot above on-demand of the same machine in the same place",
+    "below_market": "on-demand under 60 % of the GPU's median over clouds",
+    "off_market": "more than 10x away from the GPU's on-demand median over clouds",
+    "reservation": "GCP on-demand at the lower of two levels: likely a reservation price",
+    "spot_floor": "undated spot under 15 % of on-demand, near the clouds' own floor",
+    "local_zone": "AWS Local Zone: to be enabled first, and on-demand is the parent region's price",
+    "disputed": "another source asks more for the same machine",
+    "undated": "it is not known when the price was true",
+}
+"""What may be wrong with a price, the gravest first (``sources/suspicion.py`` finds it)."""
+
+SUSPECT_MARKS = frozenset(MARKS) - {"disputed", "undated"}
+"""Marks of a price that is never chosen silently; the other two only tell."""
+
+
 class Offer(NamedTuple):
     """One price: an instance type in one place, spot or on-demand.
 
     ``accelerator`` is the GPU's name in that cloud's SkyPilot catalog, ``gpu`` ours.
     ``zone`` is None where the cloud prices by region, ``as_of`` None where the date is unknown.
+    ``marks`` say what is wrong with the price, if anything is known to be.
     """
 
     cloud: str
@@ -156,6 +173,11 @@ class Offer(NamedTuple):
     price_per_hour: Decimal
     as_of: date | None
     source: str
+    marks: tuple[str, ...] = ()
+
+    @property
+    def suspect(self) -> bool:
+        return not SUSPECT_MARKS.isdisjoint(self.marks)
 
 
 class Rate(NamedTuple):
@@ -205,7 +227,11 @@ class GpuRequest:
 
 
 class Market(NamedTuple):
-    """Which offers may be used. Empty tuples and None mean no limit."""
+    """Which offers may be used. Empty tuples and None mean no limit.
+
+    ``clouds`` and ``regions`` are names as a user writes them, what is excluded is spelled as in
+    the tables.
+    """
 
     spot: bool | None = None
     clouds: tuple[str, ...] = ()
@@ -213,6 +239,8 @@ class Market(NamedTuple):
     gpus: tuple[GpuRequest, ...] = ()
     max_price: Decimal | None = None
     every_place: bool = False
+    exclude_clouds: tuple[str, ...] = ()
+    exclude_regions: tuple[str, ...] = ()
 
 
 # --- the plan ------------------------------------------------------------------------------
@@ -242,7 +270,11 @@ class ThroughputEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonthlyBill:
-    """USD for 730 hours of all replicas; None where no rate is known, and then not in total."""
+    """USD for 730 hours of all replicas; None where no rate is known, and then not in total.
+
+    ``disk`` is the replicas' boot disks, ``controller`` SkyServe's machine and its disk (zero
+    where the API server does its work), ``egress`` the output tokens on their way to clients.
+    """
 
     compute: Decimal
     disk: Decimal | None
@@ -253,7 +285,10 @@ class MonthlyBill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way to serve the model: where, on what, how well and for how much."""
+    """One way to serve the model: where, on what, how well and for how much.
+
+    ``price_marks`` say what is wrong with the price (``sources/suspicion.py``).
+    """
 
     rank: int
     cloud: str
@@ -269,12 +304,17 @@ class Candidate:
     price_per_hour: Decimal
     price_as_of: date | None
     price_source: str
+    price_marks: tuple[str, ...] = ()
     memory: MemoryEstimate
     kv_cache_tokens: int
     max_concurrency: float
     throughput: ThroughputEstimate
     month: MonthlyBill
     usd_per_million_output_tokens: Decimal | None
+
+    @property
+    def suspect(self) -> bool:
+        return not SUSPECT_MARKS.isdisjoint(self.price_marks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,15 +356,23 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSnapshot:
-    """Which table the prices came from, and how old each cloud's are (None: undated)."""
+    """Which table the prices came from, and how old each cloud's are (None: undated).
+
+    ``excluded`` are the clouds and regions that the user's settings leave out.
+    """
 
     snapshot: str
     as_of: dict[str, date | None]
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The answer: candidates from cheapest to dearest month, and what was turned down."""
+    """The answer: candidates from cheapest to dearest month, and what was turned down.
+
+    ``chosen`` is the first candidate whose price is not suspect; the first of all where every
+    price is, or where suspect ones were allowed.
+    """
 
     model: ModelSummary
     workload: Workload

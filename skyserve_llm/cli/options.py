@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -49,14 +50,28 @@ MONEY = MoneyType()
 GPUS = GpusType()
 POSITIVE = click.IntRange(min=1, max=1 << 31)
 
-_PLANNING = (
+PRECEDENCE = (
+    "Prices: --prices FILE alone; else the own prices of config.toml, row by row over the table "
+    "last refreshed or, before any refresh, the shipped one. What the command line names wins over "
+    "config.toml, and config.toml over pricing/."
+)
+"""The one line that says which of several prices, limits and rates holds."""
+
+_MARKET = (
     click.option("--spot", "purchase", flag_value="spot", help="Spot prices only."),
     click.option("--on-demand", "purchase", flag_value="on-demand", help="On-demand only."),
     click.option("--any", "purchase", flag_value="any", default="any", help="Both [default]."),
     click.option("--cloud", "clouds", multiple=True, help="Only this cloud (repeatable)."),
     click.option("--region", "regions", multiple=True, help="Only this region (repeatable)."),
     click.option("--gpus", type=GPUS, multiple=True, help="Only this GPU: L4 or L4:1."),
+    click.option("--prices", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+                 help="A price table, CSV, in place of all others."),
+)  # fmt: skip
+
+_PLANNING = (
+    *_MARKET,
     click.option("--max-price", type=MONEY, help="At most so many USD an hour for a replica."),
+    click.option("--allow-suspect", is_flag=True, help="Choose a price even if it is suspect."),
     click.option("--replicas", type=POSITIVE, help="How many replicas the bill is for [1]."),
     click.option("--concurrency", type=POSITIVE, default=8, show_default=True,
                  help="Requests that one replica holds at once."),
@@ -80,20 +95,49 @@ _PLANNING = (
 
 def planning_options(function: F) -> F:
     """Everything that shapes a plan: the market, the workload, the engine's own knobs."""
-    for option in reversed(_PLANNING):
+    return _with(_PLANNING, function)
+
+
+def market_options(function: F) -> F:
+    """Which prices are looked at."""
+    return _with(_MARKET, function)
+
+
+def output_option(function: F) -> F:
+    return _output("table", "json")(function)
+
+
+def rows_output_option(function: F) -> F:
+    """For what is rows of one kind, and so has a CSV."""
+    return _output("table", "json", "csv")(function)
+
+
+def _with(options: tuple[Callable[[F], F], ...], function: F) -> F:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
-def output_option(function: F) -> F:
+def _output(*formats: str) -> Callable[[F], F]:
     return click.option(
         "-o",
         "--output",
         "output_format",
-        type=click.Choice(["table", "json"]),
+        type=click.Choice(formats),
         default="table",
         show_default=True,
-    )(function)
+    )
+
+
+def planning_arguments(values: dict[str, Any], *, every_place: bool = False) -> dict[str, Any]:
+    """What ``planning.plan_model`` takes, out of the options' values."""
+    return {
+        "market": market(values, every_place=every_place),
+        "workload": workload(values),
+        "engine_args": engine_args(values),
+        "prices_file": values["prices"],
+        "allow_suspect": values["allow_suspect"],
+    }
 
 
 def market(values: dict[str, Any], *, every_place: bool = False) -> Market:
@@ -102,7 +146,7 @@ def market(values: dict[str, Any], *, every_place: bool = False) -> Market:
         clouds=values["clouds"],
         regions=values["regions"],
         gpus=values["gpus"],
-        max_price=values["max_price"],
+        max_price=values.get("max_price"),
         every_place=every_place,
     )
 

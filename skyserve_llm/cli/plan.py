@@ -13,7 +13,7 @@ from skyserve_llm.types import Plan
 TABLE_LIMIT = 10
 
 
-@click.command("plan")
+@click.command("plan", epilog=options.PRECEDENCE)
 @click.argument("model")
 @options.planning_options
 @click.option(
@@ -29,15 +29,14 @@ def command(
     MODEL is the id of a bundled model or a folder that holds a config.json. The plan is kept
     for `llmbudget render` and `llmbudget deploy`.
     """
-    market = options.market(values, every_place=all_places)
-    plan = plan_model(model, market, options.workload(values), options.engine_args(values))
+    plan = plan_model(model, **options.planning_arguments(values, every_place=all_places))
     document = to_json(plan)
     if plan.chosen is not None:
         save_plan(document)
     if output_format == "table":
         _show(plan, limit or TABLE_LIMIT)
     elif limit:
-        output.json_document(replace(plan, candidates=plan.candidates[:limit]))
+        output.json_document(_shortened(plan, limit))
     else:
         output.json_document(document)
     if plan.chosen is None:
@@ -47,8 +46,15 @@ def command(
 def _show(plan: Plan, limit: int) -> None:
     from skyserve_llm.cli.tables import plan_report
 
-    shown = replace(plan, candidates=plan.candidates[:limit])
-    output.tables(*plan_report(shown, total=len(plan.candidates)))
+    output.tables(*plan_report(_shortened(plan, limit), total=len(plan.candidates)))
+
+
+def _shortened(plan: Plan, limit: int) -> Plan:
+    """The first candidates; where suspect ones stand before the chosen, it is the last."""
+    if plan.chosen is None or plan.chosen < limit:
+        return replace(plan, candidates=plan.candidates[:limit])
+    shown = (*plan.candidates[: limit - 1], plan.candidates[plan.chosen])
+    return replace(plan, candidates=shown, chosen=limit - 1)
 
 
 def _nothing_fits(plan: Plan) -> NoFeasiblePlanError:

@@ -2,8 +2,10 @@
 plan last made is kept."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from skyserve_llm.errors import InputError
@@ -15,23 +17,37 @@ from skyserve_llm.sources.hub import load_model
 from skyserve_llm.sources.offers import load_offers
 from skyserve_llm.sources.rates import load_rates
 from skyserve_llm.sources.registry import vllm_registry
+from skyserve_llm.sources.settings import load_settings, narrowed, own_rates
 from skyserve_llm.types import EngineArgs, Market, Plan, Workload
 
 
-def plan_model(name: str, market: Market, workload: Workload, engine_args: EngineArgs) -> Plan:
+def plan_model(
+    name: str,
+    *,
+    market: Market,
+    workload: Workload,
+    engine_args: EngineArgs,
+    prices_file: Path | None = None,
+    allow_suspect: bool = False,
+) -> Plan:
     """Read what is known of the model and the market, and plan."""
     model = load_model(name)
     gpus = load_gpus()
-    offers, prices = load_offers(market, gpus)
+    settings = load_settings()
+    market = narrowed(market, settings)
+    offers, prices = load_offers(market, gpus, prices_file, settings)
+    excluded = (*market.exclude_clouds, *market.exclude_regions)
     return make_plan(
         model,
         choose_engine(model, *vllm_registry()),
         gpus=gpus,
         offers=offers,
-        prices=prices,
-        rates=load_rates(),
+        prices=replace(prices, excluded=excluded) if excluded else prices,
+        rates=own_rates(load_rates(), settings),
         workload=workload,
         engine_args=engine_args,
+        consolidated=settings.consolidated,
+        allow_suspect=allow_suspect,
     )
 
 

@@ -52,21 +52,19 @@ def wanted_plan(model: str | None, values: dict[str, Any]) -> Plan:
     if model is None:
         ctx = click.get_current_context()
         stray = [
-            name
-            for name in values
-            if name not in _APPLIES_TO_A_SAVED_PLAN
-            and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            option.opts[0]
+            for option in ctx.command.params
+            if option.name in values.keys() - _APPLIES_TO_A_SAVED_PLAN
+            and ctx.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
         ]
         if stray:
             raise InputError(
-                f"--{stray[0].rstrip('s').replace('_', '-')} shapes a plan, and no model was named",
+                f"{stray[0]} shapes a plan, and no model was named",
                 hint=f"`llmbudget {ctx.info_name} MODEL …` plans again; without a model the plan "
                 "last made is taken as it is",
             )
         return saved_plan()
-    plan = plan_model(
-        model, options.market(values), options.workload(values), options.engine_args(values)
-    )
+    plan = plan_model(model, **options.planning_arguments(values))
     if plan.chosen is None:
         raise NoFeasiblePlanError(
             f"nothing on offer holds {model} under these limits",

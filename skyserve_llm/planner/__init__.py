@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from skyserve_llm.errors import InputError
 from skyserve_llm.planner.placement import Placement, context_length, place
-from skyserve_llm.planner.ranking import rank
+from skyserve_llm.planner.ranking import choose, rank
 from skyserve_llm.types import (
     EngineArgs,
     EngineChoice,
@@ -33,8 +33,13 @@ def make_plan(
     rates: Mapping[str, Rate],
     workload: Workload,
     engine_args: EngineArgs,
+    consolidated: bool = False,
+    allow_suspect: bool = False,
 ) -> Plan:
     """Place the model on every kind of instance on offer and rank what fits by its month.
+
+    ``consolidated`` bills no machine for SkyServe's controller; ``allow_suspect`` chooses the
+    cheapest month even at a price that is marked suspect.
 
     Raises:
         InputError: the workload asks for more context than the model has.
@@ -45,14 +50,14 @@ def make_plan(
         for name, count in sorted({(offer.gpu, offer.gpu_count) for offer in offers})
     }
     placements = {k: found for k, found in outcomes.items() if isinstance(found, Placement)}
-    candidates = rank(offers, placements, model, rates, workload)
+    candidates = rank(offers, placements, model, rates, workload, consolidated=consolidated)
     rejected = [found for found in outcomes.values() if isinstance(found, Rejection)]
     return Plan(
         model=_summary(model, engine),
         workload=replace(workload, max_model_len=context_length(model, workload)),
         engine_args=engine_args,
         prices=prices,
-        chosen=0 if candidates else None,
+        chosen=choose(candidates, allow_suspect=allow_suspect),
         candidates=candidates,
         rejected=tuple(sorted(rejected, key=_distance)),
     )

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
 from skyserve_llm.planner.cost import disk_size_gib
+from skyserve_llm.planner.ranking import choose as first_to_trust
 from skyserve_llm.service.types import Place, ReadinessProbe, ServiceSpec
 from skyserve_llm.types import Candidate, EngineName, Plan
 
@@ -103,7 +104,9 @@ def choose(plan: Plan, *, use_spot: bool | None = None) -> Candidate:
             f"the plan holds no {kind} candidate",
             hint=f"plan again: `llmbudget plan {plan.model.id} {flag}`",
         )
-    return min(same_kind, key=lambda candidate: candidate.rank)
+    ranked = sorted(same_kind, key=lambda candidate: candidate.rank)
+    # As the plan itself chooses: no suspect price while there is another.
+    return ranked[first_to_trust(ranked) or 0]
 
 
 def engine_args(
