@@ -56,14 +56,20 @@ workload  8 requests at once of 512 tokens in and 256 out, context 2,048, 2 repl
 memory    on L4: 14.56 GiB weights + 0.32 GiB activations + 0.73 GiB overhead + 5.09 GiB KV cache = 20.69 GiB usable (327,680 bytes a token)
 
 
- INFRA                     INSTANCE   GPUS     SPOT      $/hr     $/month   KV TOKENS   REQUESTS   TOKENS/S   $/1M OUT   CHOSEN
- ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
- gcp/us-central1-a         l4-1       L4:1     spot   $0.2149     $479.75       16.7k        8.1        139      $0.66   ✔
- gcp/us-central1-a         l4-1       L4:1            $0.7065   $1,197.49       16.7k        8.1        139      $1.64
- elsewhere/us-central1-a   a100-1     A100:1           $3.670   $5,504.20       69.4k       33.9        721      $1.45
+ INFRA                     INSTANCE   GPUS     SPOT      $/hr     $/month   KV TOKENS   REQUESTS   TOKENS/S   $/1M OUT   CHOSEN   MARK
+ ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ gcp/us-central1-a         l4-1       L4:1     spot   $0.2149     $505.35       16.7k        8.1        139      $0.69   ✔
+ gcp/us-central1-a         l4-1       L4:1            $0.7065   $1,223.09       16.7k        8.1        139      $1.67
+ elsewhere/us-central1-a   a100-1     A100:1           $3.670   $5,529.80       69.4k       33.9        721      $1.46
 
 2 more; --limit shows them
-month     $479.75 = $313.75 compute + $20.00 disk + $146.00 SkyServe controller; not counted, unknown: egress
+month     $505.35 for 730 hours, of which
+            $313.75  compute              2 x l4-1 spot at $0.2149 an hour
+             $20.00  boot disk            100 GiB for each replica
+            $171.60  SkyServe controller  its machine and 256 GiB of disk
+            unknown  egress               731.1M output tokens, streamed in 309 bytes each, without a pause
+          what is unknown is not in the total
 speed     57.5 ms a token, 139 tokens/s at 8 requests (modelled: the best that the card's bandwidth allows)
-prices    table of 2026-11-23; as of: gcp 2026-01-01; undated: elsewhere\
+prices    table of 2026-11-23; as of: gcp 2026-01-01; undated: elsewhere
+sources   test\
 """)
