@@ -1,6 +1,5 @@
 """`llmbudget prices check`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,10 +31,10 @@ def command(marks: tuple[str, ...], output_format: str, **values: Any) -> None:
     A table counts undated prices and lists the others; `--mark undated` lists those too. JSON and
     CSV have all.
     """
-    prices: Path | None = values["prices"]
-    everything, snapshot = all_offers(prices)
-    asked = set(offers_of(values)[0])
-    rows = [row for row in suspects(everything) if row.offer in asked]
+    # The rules look at the whole table, whatever part of it is asked for.
+    everything, snapshot = all_offers(values["prices"])
+    asked = {_key(offer) for offer in offers_of(values)[0]}
+    rows = [row for row in suspects(everything) if _key(row.offer) in asked]
     if marks:
         rows = [row for row in rows if set(marks) & set(row.offer.marks)]
     if output_format == "json":
@@ -57,6 +56,13 @@ def command(marks: tuple[str, ...], output_format: str, **values: Any) -> None:
 
         listed = rows if marks else [row for row in rows if row.offer.marks != ("undated",)]
         output.tables(*suspects_report(listed, counted(rows), len(asked), snapshot.snapshot))
+
+
+def _key(offer: Offer) -> tuple[object, ...]:
+    """What stands in a table once."""
+    return (
+        offer.cloud, offer.region, offer.zone, offer.instance_type, offer.gpu_count, offer.spot,
+    )  # fmt: skip
 
 
 def _cells(offer: Offer) -> list[object]:

@@ -84,7 +84,7 @@ async def fetch(
     tries = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(_Again),
         stop=tenacity.stop_after_attempt(limits.tries),
-        wait=tenacity.wait_exponential_jitter(initial=limits.pause_seconds, max=8.0),
+        wait=tenacity.wait_random_exponential(multiplier=limits.pause_seconds, max=8.0),
         reraise=True,
     )
     try:

@@ -85,7 +85,11 @@ def refresh_hosted(
     with _old_prices_stay_unless_done() as folder:
         incoming, cache = folder / "incoming", folder / "catalogs"
         found = hosted.download(base, wanted, cache, incoming, today, limits, progress)
-        rebuilt = rebuild([one.catalog for one in found.downloads], today)
+        try:
+            rebuilt = rebuild([one.catalog for one in found.downloads], today)
+        except DataError as error:
+            # A broken file of the user's is bad input; the host's is not the user's fault.
+            raise RefreshError(error.message, hint=error.hint) from error
         hosted.keep(found.downloads, cache)
     states: dict[str, State] = {
         one.catalog.cloud: "new" if one.fresh else "unchanged" for one in found.downloads

@@ -24,7 +24,6 @@ from skyserve_llm.sources.price_table import (
     GPU_COUNT,
     INSTANCE_TYPE,
     REGION,
-    SOURCE,
     SPOT,
     ZONE,
     CsvTable,
@@ -70,7 +69,7 @@ def rebuild(catalogs: Sequence[CatalogFile], today: date) -> Rebuilt:
         {name: gpu.memory_mib for name, gpu in gpus.items()},
         clouds,
         today,
-        _machines(before.rows),
+        _machines(before.rows, clouds),
     )
     if not outcome.kept:
         raise RefreshError("not one price in the catalogs is one that we can use")
@@ -139,11 +138,11 @@ def _before(gpus: Mapping[str, GpuSpec], clouds: Mapping[str, Cloud]) -> _Before
         return _Before(shipped.everything(), [], None, damaged=True)
 
 
-def _machines(rows: Iterable[Row]) -> Machines:
-    """What SkyPilot is known to rent, out of the rows that came from its catalogs."""
+def _machines(rows: Iterable[Row], clouds: Mapping[str, Cloud]) -> Machines:
+    """What SkyPilot is known to rent: the rows of its clouds name its machines, of any source."""
     machines: Machines = defaultdict(set)
     for row in rows:
-        if row[SOURCE].startswith("sky"):
+        if clouds[row[CLOUD]].skypilot:
             key = (row[CLOUD], row[GPU], int(row[GPU_COUNT]))
             machines[key].add((row[INSTANCE_TYPE], row[ACCELERATOR]))
     return machines
