@@ -22,7 +22,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	rm -rf dist && $(BIN)/python -m build --no-isolation --installer uv >/dev/null && ls dist
+	rm -rf dist && $(BIN)/python -m build --no-isolation >/dev/null && ls dist
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
@@ -40,6 +40,10 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 requirements: $(READY)
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
 	  --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/dev.txt
+	cd requirements && for set in replica replica-vllm; do \
+	  ../$(UV) pip compile --quiet --upgrade --python-version 3.12 \
+	    --python-platform x86_64-manylinux_2_28 --no-emit-index-url --no-emit-find-links \
+	    $$set.in -o $$set.txt; done
 
 clean:
 	rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,5 @@
 """`llmbudget deploy`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ import click
 from skyserve_llm.cli import options, output, services
 from skyserve_llm.cli.wanted import override_options, overrides_from, use_spot, wanted_plan
 from skyserve_llm.errors import InputError
-from skyserve_llm.planner.cost import rescaled, without_controller
+from skyserve_llm.planner.cost import rescaled
 from skyserve_llm.service.backend import Backend
-from skyserve_llm.service.render import render
-from skyserve_llm.service.spec import choose, service_spec
+from skyserve_llm.service.skypilot.preview import preview
+from skyserve_llm.service.spec import DEFAULT_SECRETS, choose, service_spec
 from skyserve_llm.service.types import ServiceSpec
 from skyserve_llm.types import MARKS, Plan
 from skyserve_llm.units import usd, usd_per_hour
@@ -48,21 +47,37 @@ def command(
     if port is not None and not local:
         raise InputError("--port goes with --local", hint="in a cloud SkyServe gives the port")
     plan = wanted_plan(model, values)
-    spec = service_spec(plan, name=name, replicas=values["replicas"], use_spot=use_spot(values))
     changes = overrides_from(assignments, overrides)
-    if local:
-        if changes:
-            raise InputError("--set and --overrides change a YAML; --local renders none")
-        # Everything but the GPU is real here: the planned model's engine needs one.
-        spec = replace(spec, engine="simulated", secrets=())
+    if local and changes:
+        raise InputError("--set and --overrides change a YAML; --local renders none")
+    spec = service_spec(
+        plan,
+        name=name,
+        replicas=values["replicas"],
+        use_spot=use_spot(values),
+        # Everything but the GPU is real on this machine: the planned engine needs one.
+        engine="simulated" if local else None,
+        secrets=() if local else DEFAULT_SECRETS,
+    )
     if dry_run:
-        output.text(render(spec, overrides=changes), newline=False)
-        output.progress(f"would run {_what(spec)} {'here' if local else 'through SkyServe'}; "
-                        f"{_bill(plan, spec, local=local)}")  # fmt: skip
+        _show(spec, changes, local=local, bill=_bill(plan, spec))
         return
+    if spec.engine != "simulated":
+        output.progress(
+            f"warning: this release's replica has no {spec.engine} engine yet; it will not start"
+        )
     if not local and not yes:
         _ask(plan, spec)
     _run(_backend(local, port, changes), spec, timeout)
+
+
+def _show(spec: ServiceSpec, changes: dict[str, Any], *, local: bool, bill: str) -> None:
+    shown = preview(spec, overrides=changes)
+    output.text(shown.yaml, newline=False)
+    if local:
+        output.progress(f"would run {spec.replicas} simulated replicas of {spec.model} here")
+    else:
+        output.progress(f"would run {_what(spec)}: {bill}\nas {shown.command}")
 
 
 def _backend(local: bool, port: int | None, changes: dict[str, Any]) -> Backend:
@@ -81,7 +96,7 @@ def _run(backend: Backend, spec: ServiceSpec, timeout: float) -> None:
 
 
 def _ask(plan: Plan, spec: ServiceSpec) -> None:
-    output.progress(f"{_what(spec)}: {_bill(plan, spec, local=False)}")
+    output.progress(f"{_what(spec)}: {_bill(plan, spec)}")
     if not click.get_text_stream("stdin").isatty():
         raise InputError("deploy spends money and asks first", hint="-y answers yes")
     click.confirm("Start it?", abort=True, err=True)
@@ -96,11 +111,9 @@ def _what(spec: ServiceSpec) -> str:
     )
 
 
-def _bill(plan: Plan, spec: ServiceSpec, *, local: bool) -> str:
+def _bill(plan: Plan, spec: ServiceSpec) -> str:
     candidate = choose(plan, use_spot=spec.use_spot)
     month = rescaled(candidate.month, spec.replicas, of=plan.workload.replicas)
-    if local:
-        month = without_controller(month)
     hourly = candidate.price_per_hour * spec.replicas
     text = f"{usd_per_hour(hourly)} an hour, {usd(month.total)} a month"
     if month.controller:

@@ -73,7 +73,7 @@ def cost_tables(report: CostReport) -> Iterator[Table | Text]:
             duration(float(line.hours) * 3600),
             UNKNOWN if line.price_per_hour is None else usd_per_hour(line.price_per_hour),
             UNKNOWN if line.so_far is None else usd(line.so_far, 4),
-            "" if line.per_month is None else usd(line.per_month),
+            usd(line.per_month) if line.per_month else "",  # nothing runs: nothing to come
         )
     table.add_section()
     table.add_row(

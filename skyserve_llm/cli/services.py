@@ -9,6 +9,7 @@ from skyserve_llm.home import ledger_path, services_dir
 from skyserve_llm.service.backend import Backend
 from skyserve_llm.service.ledger import Ledger
 from skyserve_llm.service.local.backend import LocalBackend
+from skyserve_llm.service.skypilot.store import deployed
 from skyserve_llm.service.types import ServiceStatus
 
 
@@ -29,7 +30,7 @@ def backend_of(name: str) -> Backend:
         ServiceNotFoundError: neither has.
     """
     local = local_backend()
-    if local.status(name):
+    if local.has(name):
         return local
     if deployed_to_cloud(name):
         return skypilot_backend()
@@ -40,9 +41,9 @@ def backend_of(name: str) -> Backend:
 
 
 def deployed_to_cloud(name: str | None = None) -> bool:
-    """Whether we ever gave a service (of that name) to SkyPilot: it is slow to ask."""
-    pattern = f"{name or '*'}/service.yaml"
-    return any(services_dir().glob(pattern))
+    """Whether we gave a service (of that name) to SkyPilot: it is slow to ask."""
+    known = deployed()
+    return bool(known) if name is None else name in known
 
 
 def every_status(name: str | None = None) -> list[ServiceStatus]:

@@ -5,16 +5,16 @@ replica has a boot disk, and clouds charge for what leaves them. Pure arithmetic
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple, overload
 
 from skyserve_llm.types import MonthlyBill, Rate
 from skyserve_llm.units import CENT, GIB, HOURS_PER_MONTH
 
-IMAGE_AND_ENVIRONMENT_GIB = 60
-"""What a boot disk holds beside the weights: a cloud's deep-learning image (35 to 45 GiB) and
-a virtual environment with vLLM's CUDA build (about 10 GiB)."""
+IMAGE_AND_ENVIRONMENT_GIB = 80
+"""What a boot disk holds beside the weights: a deep-learning image (GCP's is a disk of 50 GB)
+and a virtual environment with vLLM's CUDA build, its cache and compiled kernels (10 to 15 GB),
+with room to breathe."""
 
 CONTROLLER_DISK_GIB = 256
 """SkyPilot's default disk, which the controller is given (``DEFAULT_DISK_SIZE_GB`` in
@@ -123,13 +123,6 @@ def rescaled(month: MonthlyBill, replicas: int, *, of: int) -> MonthlyBill:
         controller=month.controller,
         egress=None if month.egress is None else month.egress * replicas / of,
     )
-
-
-def without_controller(month: MonthlyBill) -> MonthlyBill:
-    """The bill where nothing is rented for the controller: on this machine, or consolidated."""
-    if not month.controller:
-        return month
-    return replace(month, controller=Decimal(0), total=month.total - month.controller)
 
 
 def usd_per_million_output_tokens(

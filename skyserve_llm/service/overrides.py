@@ -55,7 +55,7 @@ def parse_file(text: str, source: str) -> dict[str, Any]:
 
 
 def merge(base: Tree, overrides: Tree) -> dict[str, Any]:
-    """``base`` with ``overrides`` on top.
+    """``base`` with ``overrides`` on top. A null takes a key of ``resources:`` away.
 
     Raises:
         InputError: a secret's value, which would land on disk and in logs.
@@ -71,6 +71,10 @@ def merge(base: Tree, overrides: Tree) -> dict[str, Any]:
     if isinstance(service, dict) and isinstance(asked, Mapping) and "replicas" in asked:
         # SkyServe's short form of replica_policy: it refuses a service that has both.
         service.pop("replica_policy", None)
+    resources = merged.get("resources")
+    if isinstance(resources, dict):
+        # SkyPilot takes no null there, and there is no other way to say "not this one".
+        merged["resources"] = {key: value for key, value in resources.items() if value is not None}
     return merged
 
 
@@ -163,7 +167,8 @@ def _is_margin(line: str) -> bool:
 
 
 def _dumped(tree: Tree, indent: int) -> list[str]:
-    text = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=1000)
+    # ASCII: Unicode has line breaks that would be taken for lines here.
+    text = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=False, width=1000)
     return [" " * indent + line for line in text.splitlines(keepends=True)]
 
 

@@ -19,6 +19,7 @@ import yaml
 
 from skyserve_llm.errors import DataError, InputError
 from skyserve_llm.service import overrides as override
+from skyserve_llm.service.spec import flag_words
 from skyserve_llm.service.types import Place, ReadinessProbe, ServiceSpec
 from skyserve_llm.sources.clouds import load_clouds
 from skyserve_llm.sources.data import templates_dir
@@ -42,8 +43,6 @@ _REQUIREMENTS: dict[EngineName, str] = {
     "transformers": "replica-vllm.txt",
     "simulated": "replica.txt",
 }
-
-_SIMULATED_FLAGS = {"max-model-len", "max-num-seqs", "served-model-name", "ttft-ms", "tpot-ms"}
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -84,15 +83,10 @@ def render(spec: ServiceSpec, *, overrides: Mapping[str, Any] | None = None) -> 
 
 def command(spec: ServiceSpec) -> list[list[str]]:
     """The replica's arguments, a line of words each: ``python -m skyserve_llm.replica …``."""
-    lines = [[spec.model]]
-    if spec.revision is not None and spec.engine != "simulated":
-        lines.append(["--revision", spec.revision])
-    lines.append(["--engine", spec.engine])
+    lines = [[spec.model], ["--engine", spec.engine]]
     lines.append(["--host", "0.0.0.0", "--port", str(spec.replica_port)])  # noqa: S104
     lines.append(["--lame-duck-s", str(lame_duck_seconds(spec.readiness_probe))])
-    for flag, value in _engine_flags(spec):
-        lines.append([f"--{flag}"] if value is None else [f"--{flag}", value])
-    return lines
+    return lines + flag_words(spec)
 
 
 def lame_duck_seconds(probe: ReadinessProbe) -> int:
@@ -141,18 +135,6 @@ def _dump(value: object, style: str | None = None) -> str:
         value, default_style=style, default_flow_style=True, width=math.inf, allow_unicode=False
     )
     return text.removesuffix("...\n").rstrip("\n")
-
-
-def _engine_flags(spec: ServiceSpec) -> list[tuple[str, str | None]]:
-    if spec.engine != "simulated":
-        return list(spec.engine_args)
-    # No GPU, so no flag that says how to use one; as quick as the plan says the real one is.
-    flags = [(flag, value) for flag, value in spec.engine_args if flag in _SIMULATED_FLAGS]
-    given = {flag for flag, _ in flags}
-    if spec.forecast is not None:
-        times = (("ttft-ms", spec.forecast.ttft_ms), ("tpot-ms", spec.forecast.tpot_ms))
-        flags += [(f, f"{ms:.3f}") for f, ms in times if ms is not None and f not in given]
-    return flags
 
 
 def _requirements(engine: EngineName) -> Path:

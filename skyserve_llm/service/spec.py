@@ -6,6 +6,7 @@ or of what is running.
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
@@ -60,7 +61,8 @@ def service_spec(
     return ServiceSpec(
         name=check_name(name if name is not None else service_name(plan.model.id)),
         model=plan.model.id,
-        revision=plan.model.revision,
+        # The simulated engine downloads nothing.
+        revision=None if chosen_engine == "simulated" else plan.model.revision,
         engine=chosen_engine,
         engine_args=engine_args(plan, candidate, chosen_engine),
         replicas=check_replicas(plan.workload.replicas if replicas is None else replicas),
@@ -72,7 +74,6 @@ def service_spec(
         secrets=secrets,
         price_per_hour=candidate.price_per_hour,
         price_source=candidate.price_source,
-        forecast=candidate.throughput,
     )
 
 
@@ -119,6 +120,8 @@ def engine_args(
     pairs: list[tuple[str, str | None]] = []
     if length is not None:
         pairs.append(("max-model-len", str(length)))
+    if engine == "simulated":
+        return (*pairs, *_simulated_args(plan, candidate))
     if args.dtype is not None:
         pairs.append(("dtype", args.dtype))
     if engine != "vllm":
@@ -136,6 +139,24 @@ def engine_args(
     if args.enforce_eager:
         pairs.append(("enforce-eager", None))
     return tuple(pairs)
+
+
+def _simulated_args(plan: Plan, candidate: Candidate) -> Iterator[tuple[str, str]]:
+    """No GPU, so no flag that says how to use one; as quick as the plan says the real one is."""
+    if plan.engine_args.max_num_seqs is not None:
+        yield "max-num-seqs", str(plan.engine_args.max_num_seqs)
+    forecast = candidate.throughput
+    for flag, milliseconds in (("ttft-ms", forecast.ttft_ms), ("tpot-ms", forecast.tpot_ms)):
+        if milliseconds is not None:
+            yield flag, f"{milliseconds:.3f}"
+
+
+def flag_words(spec: ServiceSpec) -> list[list[str]]:
+    """The revision and ``engine_args`` as words of a command line, a list for each flag."""
+    revision = [] if spec.revision is None else [["--revision", spec.revision]]
+    return revision + [
+        [f"--{flag}"] if value is None else [f"--{flag}", value] for flag, value in spec.engine_args
+    ]
 
 
 def place(candidate: Candidate) -> Place:

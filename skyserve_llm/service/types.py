@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
-from skyserve_llm.types import EngineName, ThroughputEstimate
+from skyserve_llm.types import EngineName
 
 BackendName = Literal["local", "skypilot"]
 
@@ -117,7 +117,6 @@ class ServiceSpec:
     secrets: tuple[str, ...] = ()
     price_per_hour: Decimal | None = None
     price_source: str | None = None
-    forecast: ThroughputEstimate | None = None
 
 
 # --- what is seen --------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """GPU memory: against what vLLM logged, and the laws any estimate must keep."""
 
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError
@@ -117,6 +117,15 @@ def test_autoscaling_can_be_asked_for() -> None:
     }
 
 
+def test_a_null_takes_a_resource_away() -> None:
+    """The way out where SkyPilot's catalog does not have the plan's instance type."""
+    text = apply(TEXT, {"resources": {"instance_type": None}})
+
+    assert "instance_type" not in yaml.safe_load(text)["resources"]
+    assert "accelerators: L4:1" in text
+    assert apply(text, {"resources": {"instance_type": None}}) == text
+
+
 def test_a_secrets_value_does_not_land_in_the_yaml() -> None:
     with pytest.raises(InputError, match="does not belong into the YAML"):
         apply(TEXT, {"secrets": {"HF_TOKEN": "hf_abc"}})
@@ -175,7 +184,9 @@ values = st.one_of(
 trees = st.recursive(values, lambda inner: st.dictionaries(keys, inner, max_size=4), max_leaves=8)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(keys, trees, max_size=4))
+@example({"a b": {"a b": {"name": [7], "extra": "Â\x85ô\u2028"}}})
 def test_the_text_always_says_what_the_merge_says(overrides: dict[str, Any]) -> None:
     text = apply(TEXT, overrides)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 EXPECTED = Path(__file__).with_name("expected_service.yaml")
 
 SPEC = service_spec(plan(), name="qwen", replicas=2)
+SIMULATED = service_spec(plan(), name="qwen", replicas=2, engine="simulated")
 
 NASTY = [
     "it's",
@@ -85,7 +86,7 @@ def test_what_is_mounted_is_there_and_is_the_replica_alone() -> None:
 
 
 def test_the_simulated_engine_needs_no_gpu_stack() -> None:
-    config = parsed(replace(SPEC, engine="simulated"))
+    config = parsed(SIMULATED)
 
     assert config["file_mounts"]["~/llmbudget/requirements.txt"].endswith("replica.txt")
     assert "nvidia-smi" not in config["setup"]
@@ -94,7 +95,7 @@ def test_the_simulated_engine_needs_no_gpu_stack() -> None:
 
 def test_the_simulated_replica_is_as_quick_as_the_plan_says_and_starts_as_rendered() -> None:
     """The real replica reads this command line: no flag of it is one that it does not know."""
-    words = [word for line in command(replace(SPEC, engine="simulated")) for word in line]
+    words = [word for line in command(SIMULATED) for word in line]
     known = subprocess.run(
         [sys.executable, "-m", "skyserve_llm.replica", *words, "--help"],
         capture_output=True, text=True, check=True, timeout=60,
@@ -151,9 +152,9 @@ def test_no_value_breaks_out_of_the_yaml_or_the_shell(nasty: str, tmp_path: Path
     assert config["resources"]["instance_type"] == nasty
     argv = run_script(config["run"], tmp_path)
     assert argv == [
-        *("-m", "skyserve_llm.replica", f"org/{nasty}", "--revision", nasty),
+        *("-m", "skyserve_llm.replica", f"org/{nasty}"),
         *("--engine", "vllm", "--host", "0.0.0.0", "--port", "8000", "--lame-duck-s", "32"),
-        *("--max-model-len", "8192", "--quantization", nasty),
+        *("--revision", nasty, "--max-model-len", "8192", "--quantization", nasty),
     ]
     assert not list(tmp_path.rglob("pwned"))
 
@@ -228,6 +229,7 @@ def test_setup_installs_the_pins_or_says_early_why_not(
 scalars = st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False))
 
 
+@settings(deadline=None)
 @given(scalars)
 def test_every_scalar_comes_back_from_yaml_as_it_went_in(value: object) -> None:
     text = yaml_scalar(value)

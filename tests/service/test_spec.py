@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
@@ -21,7 +21,7 @@ from skyserve_llm.service.spec import (
     unpriced,
 )
 from skyserve_llm.service.types import Place
-from skyserve_llm.types import EngineArgs, Workload
+from skyserve_llm.types import EngineArgs, ThroughputEstimate, Workload
 from tests.service.plans import CANDIDATE, candidate, plan
 
 SPOT = candidate(rank=1, spot=True)
@@ -50,7 +50,6 @@ def test_a_plan_becomes_a_service_of_its_chosen_candidate() -> None:
         ),
     )
     assert (spec.price_per_hour, spec.price_source) == (Decimal("0.2194"), "catalog")
-    assert spec.forecast == CANDIDATE.throughput
     assert spec.load_balancing_policy == "round_robin"
     assert spec.readiness_probe.path == "/v1/health"
     assert spec.secrets == ("HF_TOKEN", "LLMBUDGET_API_KEY")
@@ -129,7 +128,19 @@ def test_a_checkpoints_own_quantization_is_left_for_vllm_to_read() -> None:
 
 
 def test_an_engine_that_is_not_vllm_gets_none_of_vllms_own_flags() -> None:
-    assert engine_args(plan(), CANDIDATE, "simulated") == (("max-model-len", "8192"),)
+    assert engine_args(plan(), CANDIDATE, "simulated") == (
+        ("max-model-len", "8192"),
+        ("ttft-ms", "300.000"),
+        ("tpot-ms", "52.000"),
+    )
+
+
+def test_an_unknown_forecast_is_not_made_up() -> None:
+    unknown = ThroughputEstimate(
+        ttft_ms=None, tpot_ms=None, output_tokens_per_s=None, basis="modelled"
+    )
+    args = engine_args(plan(), candidate(throughput=unknown), "simulated")
+    assert args == (("max-model-len", "8192"),)
 
 
 def test_the_disk_holds_what_is_downloaded_not_what_is_loaded() -> None:
@@ -180,6 +191,7 @@ def test_a_service_is_named_after_its_model(model: str, name: str) -> None:
     assert service_name(model) == name
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120))
 def test_every_model_gives_a_name_that_skyserve_takes(model: str) -> None:
     assert is_name(service_name(model))

@@ -7,7 +7,6 @@ address (orders.py).
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -29,10 +28,8 @@ from skyserve_llm.service.local.observing import (
 from skyserve_llm.service.local.orders import scale, take_down
 from skyserve_llm.service.local.ports import LOOPBACK, listen
 from skyserve_llm.service.local.state import status_of_downed
+from skyserve_llm.service.spec import check_name, check_replicas, is_name
 from skyserve_llm.service.types import BackendName, ServiceSpec, ServiceStatus
-
-_NAME = re.compile(r"[a-zA-Z]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
-"""SkyPilot's rule, so that a name that works here works there; and no path."""
 
 
 class LocalBackend:
@@ -61,26 +58,13 @@ class LocalBackend:
         self, spec: ServiceSpec, *, progress: Progress, timeout_seconds: float
     ) -> ServiceStatus:
         startup.require_load_balancer()
-        if not _NAME.fullmatch(spec.name):
-            raise InputError(
-                f"{spec.name!r} cannot name a service",
-                hint="a letter, then up to 62 letters, digits, '-', '_' or '.'; no sign at the end",
-            )
-        if spec.replicas < 1:
-            raise InputError(f"a service needs at least one replica, not {spec.replicas}")
+        check_name(spec.name)
+        check_replicas(spec.replicas)
         folder = self._folder(spec.name)
-        folder.create()
-        lock = locks.claim(folder.supervisor_lock)
-        if lock is None:
-            raise InputError(
-                f"a local service named {spec.name!r} is running",
-                hint=f"`llmbudget status {spec.name}`, `llmbudget down {spec.name}`, "
-                "or another name",
-            )
         try:
-            self._start(folder, spec, lock, progress)
-        finally:
-            os.close(lock)  # the supervisor holds it now
+            self._claim_and_start(folder, spec, progress)
+        except OSError as error:
+            raise BackendError(f"cannot start {spec.name!r} in {folder.path}: {error}") from error
         startup.await_answer(
             folder,
             probe_path=spec.readiness_probe.path,
@@ -152,6 +136,20 @@ class LocalBackend:
 
     # --- parts -------------------------------------------------------------------------
 
+    def _claim_and_start(self, folder: ServiceFolder, spec: ServiceSpec, tell: Progress) -> None:
+        folder.create()
+        lock = locks.claim(folder.supervisor_lock)
+        if lock is None:
+            raise InputError(
+                f"a local service named {spec.name!r} is running",
+                hint=f"`llmbudget status {spec.name}`, `llmbudget down {spec.name}`, "
+                "or another name",
+            )
+        try:
+            self._start(folder, spec, lock, tell)
+        finally:
+            os.close(lock)  # the supervisor holds it now
+
     def _start(self, folder: ServiceFolder, spec: ServiceSpec, lock: int, tell: Progress) -> None:
         if folder.read_state() is not None:
             raise InputError(
@@ -184,7 +182,7 @@ class LocalBackend:
 
     def _existing(self, name: str) -> ServiceFolder | None:
         folder = self._folder(name)
-        return folder if _NAME.fullmatch(name) and folder.exists else None
+        return folder if is_name(name) and folder.exists else None
 
     def _known(self, name: str) -> ServiceFolder:
         if (folder := self._existing(name)) is None:

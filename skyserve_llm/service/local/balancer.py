@@ -19,13 +19,14 @@ from skyserve_llm.service.types import ServiceSpec, ServiceState
 log = logging.getLogger(__name__)
 
 _LAUNCHER = "skyserve_llm.service.skypilot.load_balancer"
+# Both are the launcher's, whose import would bring sky along.
 _CONTROLLER_URL = "LLMBUDGET_CONTROLLER_URL"
 _ALIVE_PATH = "/llmbudget/alive"  # answered 405 by the load balancer itself: no replica is asked
 
 _ALIVE_INTERVAL_SECONDS = 10.0
 _ALIVE_TIMEOUT_SECONDS = 10.0
 _SILENT_CHECKS = 3
-_GIVE_UP_AFTER = 3
+_GIVE_UP_AFTER = 2  # starts in a row that never asked for replicas
 _DOWN_GRACE_SECONDS = 1.0
 
 
@@ -66,10 +67,11 @@ class Balancer:
             except OSError as error:
                 reason = f"could not be started: {error}"
             log.warning("load balancer %s", reason)
-            # One that has asked for its replicas was working; three that never did will not.
+            # One that has asked for its replicas was working; two that never did will not.
             failures = failures + 1 if self._board.syncs == asked_before else 0
             self._board.change(load_balancer_pid=None, routable=())
-            await asyncio.sleep(failures)
+            await asyncio.sleep(failures if failures < _GIVE_UP_AFTER else 0)
+        os.close(self._listener)  # nobody will answer: refuse
         self._board.change(
             state=ServiceState.CONTROLLER_FAILED, reason=f"the load balancer {reason}"
         )

@@ -141,7 +141,12 @@ class ServiceFolder:
 
     def read_state(self) -> ServiceRecord | None:
         """The state last written; None if there is none yet."""
-        return self._read(self._state, _RECORD) if self._state.exists() else None
+        try:
+            return self._read(self._state, _RECORD)
+        except BackendError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
 
     def write_control(self, control: Control) -> None:
         _replace(self._control, _CONTROL.dump_json(control))

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _BLIP_SECONDS = 0.5
@@ -39,24 +40,45 @@ def claim(path: Path) -> int | None:
 
 def is_held(path: Path) -> bool:
     """Whether a living process holds ``path``."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _lock(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
+    with asking(path) as held:
+        return held()
 
 
 def wait_until_free(path: Path, seconds: float) -> bool:
     """Wait until nobody holds ``path``. False if somebody still does."""
+    with asking(path) as held:
+        return wait_while(held, seconds)
+
+
+def wait_while(held: Callable[[], bool], seconds: float) -> bool:
+    """Wait until ``held`` is no longer true. False if it still is."""
     until = time.monotonic() + seconds
-    while is_held(path):
+    while held():
         if time.monotonic() > until:
             return False
-        time.sleep(0.05)
+        time.sleep(0.02)
     return True
+
+
+@contextlib.contextmanager
+def asking(path: Path) -> Iterator[Callable[[], bool]]:
+    """A question that can be asked again: is it held? True answers survive the file's removal."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield lambda: False
+        return
+
+    def held() -> bool:
+        if not _lock(descriptor, fcntl.LOCK_SH):
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
+
+    try:
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 def holders(path: Path) -> set[int]:

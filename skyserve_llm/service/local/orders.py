@@ -25,8 +25,11 @@ def scale(folder: ServiceFolder, replicas: int) -> ServiceStatus:
 
 def take_down(folder: ServiceFolder) -> ServiceStatus:
     """Have the supervisor end everything and then itself. Raises as ``_give`` does."""
-    status = _give(folder, "/down", {}, _DOWN_SECONDS)
-    locks.wait_until_free(folder.supervisor_lock, _DOWN_SECONDS)
+    with locks.asking(folder.processes_lock) as held:  # before it removes the file
+        status = _give(folder, "/down", {}, _DOWN_SECONDS)
+        # One that was being started at that moment is ended by its guard, 2 s later.
+        if not locks.wait_while(held, _DOWN_SECONDS):
+            raise BackendError(f"processes of {folder.name!r} still run")
     return status
 
 

@@ -77,7 +77,7 @@ class GuardedProcess:
                 )
             os.close(report_write)
             report_write = -1
-            line = await asyncio.to_thread(os.read, report, 32)
+            line = await _read_when_ready(report)
         finally:
             os.close(report)
             if report_write >= 0:
@@ -111,6 +111,16 @@ class GuardedProcess:
             with contextlib.suppress(TimeoutError):
                 return await asyncio.wait_for(self.wait(), seconds)
         return await self.wait()
+
+
+async def _read_when_ready(descriptor: int) -> bytes:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    return os.read(descriptor, 32)
 
 
 def how_it_ended(code: int, last_word: str | None) -> str:

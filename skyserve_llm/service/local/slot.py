@@ -74,6 +74,10 @@ class Slot:
     def retire(self) -> None:
         """Scale down: let the load balancer forget the replica, let it drain, then end it."""
         self._retired.set()
+        if self._board.replica(self.replica_id).status.launched_at is not None:
+            self._board.change_replica(
+                self.replica_id, state=ReplicaState.SHUTTING_DOWN, reason="scaled down"
+            )
 
     async def run(self) -> None:
         try:
@@ -100,8 +104,8 @@ class Slot:
                     # Perhaps the port is what was wrong. A replica that had been READY keeps
                     # it instead: the load balancer, which asks for its list only every 20 s,
                     # then finds the new replica where the old one was.
-                    self._port.release()
-                    self._port = keep_free_port()
+                    suspect, self._port = self._port, keep_free_port()
+                    suspect.release()
                 # The next one first: a service that will try again never looks given up.
                 delay = _backoff(failures)
                 again = f"starts in {delay:g} s, after replica {ended} {reason}" if delay else None
@@ -160,7 +164,7 @@ class Slot:
                 task.cancel()
 
     async def _probe_until_lost(self, health: Health) -> tuple[ReplicaState, str]:
-        replica_id, clock = self.replica_id, asyncio.get_running_loop().time
+        clock = asyncio.get_running_loop().time
         while True:
             sent = clock()
             complaint = await probe(
@@ -174,19 +178,24 @@ class Slot:
                 failing_for = self._rules.consecutive_failure_threshold_timeout
                 reason = f"failed its probes for {failing_for:g} s: {complaint}"
                 return ReplicaState.FAILED_PROBING, reason
-            if verdict is Verdict.READY:
-                ready_at = self._board.replica(replica_id).status.ready_at or datetime.now(UTC)
-                self._board.change_replica(
-                    replica_id, state=ReplicaState.READY, reason=None, ready_at=ready_at
-                )
-            elif verdict is Verdict.NOT_READY:
-                self._board.change_replica(
-                    replica_id, state=ReplicaState.NOT_READY, reason=complaint
-                )
+            self._note_verdict(verdict, complaint)
             interval = self._rules.endpoint_probe_interval_seconds
             if verdict is Verdict.STARTING:
                 interval = min(interval, _EAGER_SECONDS)
             await asyncio.sleep(max(0.0, sent + interval - clock()))
+
+    def _note_verdict(self, verdict: Verdict, complaint: str | None) -> None:
+        if self.retired:
+            return  # it is SHUTTING_DOWN, however well it answers
+        if verdict is Verdict.READY:
+            ready_at = self._board.replica(self.replica_id).status.ready_at or datetime.now(UTC)
+            self._board.change_replica(
+                self.replica_id, state=ReplicaState.READY, reason=None, ready_at=ready_at
+            )
+        elif verdict is Verdict.NOT_READY:
+            self._board.change_replica(
+                self.replica_id, state=ReplicaState.NOT_READY, reason=complaint
+            )
 
     async def _drain(self, process: GuardedProcess) -> None:
         """End a replica without losing a request.
@@ -194,9 +203,6 @@ class Slot:
         The load balancer goes on sending until it has next asked which replicas there are, so
         the replica keeps serving until then.
         """
-        self._board.change_replica(
-            self.replica_id, state=ReplicaState.SHUTTING_DOWN, reason="scaled down"
-        )
         url = self._url
         try:
             released = self._board.until(lambda: url not in self._board.record.routable)

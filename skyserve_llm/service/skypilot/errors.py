@@ -65,7 +65,8 @@ _RULES = (
     ),
     _Rule(
         classes=_classes(
-            "InvalidCloudCredentials", "InvalidCloudConfigs", "CloudUserIdentityError"
+            *("InvalidCloudCredentials", "InvalidCloudConfigs", "CloudUserIdentityError"),
+            *("ClusterOwnerIdentityMismatchError", "PermissionDeniedError"),
         ),
         hint="`sky check` tells which permissions or credentials are missing",
     ),

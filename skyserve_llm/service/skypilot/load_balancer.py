@@ -25,8 +25,12 @@ CONTROLLER_URL = "LLMBUDGET_CONTROLLER_URL"
 ALIVE_PATH = "/llmbudget/alive"
 """``OPTIONS`` on it is answered 405 by the load balancer itself, no replica is asked."""
 
+_FIRST_SYNC_SECONDS = 12  # 5 s after start, and it may take 5 s
+
 _SECRETS = re.compile(
-    r"""(['"](?:(?:proxy-)?authorization|x-api-key|api-key|cookie)['"]:\s*)'[^']*'""", re.I
+    r"""(['"](?:(?:proxy-)?authorization|(?:x-)?api-key|cookie)['"]:\s*)"""
+    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""",
+    re.IGNORECASE,
 )
 
 
@@ -36,7 +40,9 @@ class LoopbackLoadBalancer(SkyServeLoadBalancer):  # type: ignore[misc]  # sky i
     The parent's ``run()`` binds 0.0.0.0, which would offer a model that runs on a laptop to
     everybody in the same network, and has no argument for another address. So ``run()`` alone
     is overridden: the same route and the same synchronisation task at startup, served on the
-    socket that is handed in.
+    socket that is handed in, once the first synchronisation has brought replicas. Until then
+    clients wait in the socket's backlog: a request that the load balancer accepts while it
+    knows of no replica is answered 503 or, if a replica comes during its retries, never.
     """
 
     def __init__(self, *, listener: socket.socket, **arguments: object) -> None:
@@ -55,6 +61,9 @@ class LoopbackLoadBalancer(SkyServeLoadBalancer):  # type: ignore[misc]  # sky i
             handler.setFormatter(sky_logging.FORMATTER)
         # Kept: the event loop holds its tasks weakly.
         self._sync_task = asyncio.create_task(self._sync_with_controller())
+        until = time.monotonic() + _FIRST_SYNC_SECONDS
+        while not self._load_balancing_policy.ready_replicas and time.monotonic() < until:
+            await asyncio.sleep(0.05)
 
 
 class _Redact(logging.Filter):

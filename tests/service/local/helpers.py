@@ -106,9 +106,9 @@ def ready_ids(status: ServiceStatus) -> list[int]:
 
 
 def running(pid: int) -> bool:
-    """Whether ``pid`` runs: not gone, and not a zombie that nobody has looked at yet."""
+    """Whether ``pid`` runs a program: it is not gone, not a zombie, and not on its last way out,
+    when it has given up its memory already and holds nothing any more."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return state not in "ZX"

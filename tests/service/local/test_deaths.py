@@ -3,21 +3,15 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from skyserve_llm.errors import BackendError, InputError
+from skyserve_llm.service.local import locks
 from skyserve_llm.service.types import ReplicaState, ServiceState
 from tests.service.local.helpers import (
-    FAKE_REPLICA,
     Bench,
-    all_ready,
     ready_ids,
     running,
     silent,
@@ -33,7 +27,7 @@ def test_a_killed_supervisor_leaves_nothing(bench):
     assert len(pids) >= 6  # two replicas, their children, the load balancer, three guards
 
     os.kill(bench.supervisor(), signal.SIGKILL)
-    wait_for(lambda: not running(bench.supervisor()))
+    wait_for(lambda: not locks.is_held(bench.folder().supervisor_lock))
     (status,) = backend.status("chat")  # at once, while the guards are still at work
     assert status.state is ServiceState.FAILED
     assert "the supervisor died at" in (status.reason or "")
@@ -90,7 +84,7 @@ def test_down_ends_what_outlived_supervisor_and_guards(bench, monkeypatch):
     for pid in bench.processes() - {bench.supervisor(), replica}:
         os.kill(pid, signal.SIGKILL)
     os.kill(bench.supervisor(), signal.SIGKILL)
-    wait_for(lambda: not running(bench.supervisor()))
+    wait_for(lambda: not locks.is_held(bench.folder().supervisor_lock))
     (status,) = backend.status("chat")
     assert [r.state for r in status.replicas] == [ReplicaState.SHUTTING_DOWN]
     assert running(replica)
@@ -126,40 +120,6 @@ def test_a_removed_folder_ends_the_service(bench):
     pids = bench.processes()
     shutil.rmtree(bench.folder().path)
     wait_for(lambda: not any(map(running, pids)))
-
-
-def test_it_survives_the_terminal_that_started_it(bench):
-    """A deploy in a session of its own, as of a terminal, whose every process is then killed."""
-    script = f"""
-        import os, sys, time
-        from pathlib import Path
-        from skyserve_llm.service.local import LocalBackend
-        from tests.service.local.helpers import spec
-        backend = LocalBackend(
-            Path({str(bench.services)!r}),
-            command=lambda _: (sys.executable, "-S", {FAKE_REPLICA!r}, "--port", "{{port}}"),
-        )
-        backend.deploy(spec(replicas=1), progress=print, timeout_seconds=60)
-        print("deployed", flush=True)
-        time.sleep(600)
-    """
-    terminal = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        cwd=Path(__file__).parents[3],
-    )
-    assert terminal.stdout is not None
-    with terminal:
-        assert any(line == b"deployed\n" for line in terminal.stdout)
-        os.killpg(terminal.pid, signal.SIGHUP)
-        terminal.wait(10)
-    (status,) = bench.backend().status("chat")
-    assert all_ready(status, 1)
-    assert httpx.get(f"{status.endpoint}/v1/models").text == "1"
-    started = time.monotonic()
-    bench.backend().down("chat", progress=silent)
-    assert time.monotonic() - started < 5
 
 
 @pytest.fixture(autouse=True)

@@ -74,8 +74,10 @@ def test_a_killed_child_is_told_as_a_shell_tells_it(guarded):
 def test_a_command_that_cannot_be_started(tmp_path, guarded):
     report, report_write = os.pipe()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", guard.__file__, "0", str(report_write)]
-        + [str(tmp_path / "log"), "1000", "no-such-program"],
+        [
+            *(sys.executable, "-I", "-S", guard.__file__, "0", str(report_write)),
+            *(str(tmp_path / "log"), "1000", "no-such-program"),
+        ],
         stdin=subprocess.PIPE,
         pass_fds=[report_write],
         check=False,
@@ -89,7 +91,7 @@ def test_a_command_that_cannot_be_started(tmp_path, guarded):
 @pytest.mark.parametrize("program", [WAITING, STUBBORN])
 def test_the_end_of_the_lifeline_ends_the_child(guarded, tmp_path, program):
     one = guarded(program)
-    wait_for(lambda: (tmp_path / "log").read_text())
+    wait_for((tmp_path / "log").read_text)
     one.let_go()
     wait_for(lambda: not running(one.child), guard.TERM_GRACE_SECONDS + 1)
     assert one.process.wait(2) == 128 + (signal.SIGKILL if program is STUBBORN else signal.SIGTERM)
@@ -97,7 +99,7 @@ def test_the_end_of_the_lifeline_ends_the_child(guarded, tmp_path, program):
 
 def test_the_end_of_the_lifeline_ends_a_frozen_child(guarded, tmp_path):
     one = guarded(WAITING)
-    wait_for(lambda: (tmp_path / "log").read_text())
+    wait_for((tmp_path / "log").read_text)
     os.kill(one.child, signal.SIGSTOP)
     one.let_go()
     wait_for(lambda: not running(one.child), guard.TERM_GRACE_SECONDS + 1)
@@ -115,7 +117,7 @@ def test_the_whole_group_goes_with_the_child(guarded, tmp_path):
 
 def test_sigterm_is_passed_on_and_sigusr1_kills(guarded, tmp_path):
     one = guarded(STUBBORN)
-    wait_for(lambda: (tmp_path / "log").read_text())
+    wait_for((tmp_path / "log").read_text)
     one.process.terminate()
     one.process.send_signal(signal.SIGUSR1)
     assert one.process.wait(5) == 128 + signal.SIGKILL

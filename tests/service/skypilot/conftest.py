@@ -1,5 +1,6 @@
 """SkyPilot in a home of its own: no cloud, no account, no internet, nothing of the developer's."""
 
+import os
 import socket
 import warnings
 from pathlib import Path
@@ -22,6 +23,9 @@ CATALOGS = {
 }
 
 
+_KEPT = {"PATH", "LANG", "LC_ALL", "TMPDIR", "PYTEST_CURRENT_TEST", "PYTHONDONTWRITEBYTECODE"}
+
+
 @pytest.fixture(scope="session")
 def sky_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("sky-home")
@@ -41,13 +45,10 @@ def api_port() -> int:
 
 
 def _set_apart(patch: pytest.MonkeyPatch, sky_home: Path, api_port: int) -> None:
-    for name in (
-        "SKYPILOT_API_SERVER_ENDPOINT",
-        "SKY_RUNTIME_DIR",
-        "LLMBUDGET_API_KEY",
-        "HF_TOKEN",
-    ):
-        patch.delenv(name, raising=False)
+    # A developer's accounts, keys and API server are in variables too.
+    for name in set(os.environ) - _KEPT:
+        patch.delenv(name)
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     patch.setenv("HOME", str(sky_home))
     patch.setenv("SKYPILOT_DISABLE_USAGE_COLLECTION", "1")
     patch.setenv("SKYPILOT_API_SERVER_LOCAL_PORT", str(api_port))

@@ -22,7 +22,7 @@ def error_of(name: str, message: str, base: type[Exception] = Exception) -> Exce
         (RuntimeError("SkyPilot API server process exited unexpectedly.\nView logs at: ~/x"),
          "sky api stop"),
         (error_of("ResourcesUnavailableError",
-                  "Failed to acquire resources: VcpuLimitExceeded: You have requested more"), "quota"),
+                  "Failed to acquire resources: VcpuLimitExceeded: You have"), "quota"),
         (error_of("ResourcesUnavailableError", "QUOTA_EXCEEDED: NVIDIA_L4_GPUS"), "quota"),
         (error_of("ResourcesUnavailableError", "InsufficientInstanceCapacity in us-east-1a"),
          "no machine of that kind is free"),

@@ -128,29 +128,36 @@ def test_what_a_replica_runs_on(
     assert (status.instance_type, status.accelerators) == (instance_type, accelerators)
 
 
+class Machine:
+    """What SkyPilot's formatter asks of a launched replica's ``Resources``, without a catalog."""
+
+    instance_type, accelerators, use_spot = "Standard_NC24ads_A100_v4", {"A100-80GB": 1}, True
+    image_id, disk_size, disk_tier, ports = {None: "docker:x"}, 80, None, ["8000"]
+
+    class cloud:  # noqa: N801 - SkyPilot's name
+        canonical_name = staticmethod(lambda: "azure")
+        get_vcpus_mem_from_instance_type = staticmethod(lambda _: (24.0, 220.0))
+
+    def assert_launchable(self) -> "Machine":
+        return self
+
+
 def test_the_real_formatter_is_read_as_it_writes(sky: object) -> None:
-    from sky import Resources
     from sky.utils import resources_utils
+    from sky.utils.infra_utils import InfraInfo
 
-    class Handle:
-        launched_nodes = 1
-        launched_resources = Resources(
-            infra="aws/us-east-1", instance_type="g6.xlarge", accelerators={"L4": 1},
-            use_spot=True, disk_size=80, ports=8000,
-        )  # fmt: skip
-
-    simple, full = resources_utils.get_readable_resources_repr(Handle(), simplified_only=False)
+    simple, full = resources_utils.format_resource(Machine())
     info = replica(
-        resources_str=simple,
-        resources_str_full=full,
-        cloud=repr(Handle.launched_resources.cloud),
-        region="us-east-1",
-        infra=Handle.launched_resources.infra.formatted_str(),
+        resources_str=f"1x{simple}",
+        resources_str_full=f"1x{full}",
+        infra=InfraInfo("Azure", "eastus").formatted_str(),
+        cloud="Azure",
+        region="eastus",
     )
     status = replica_status(info, None)
 
-    assert (status.instance_type, status.accelerators) == ("g6.xlarge", "L4:1")
-    assert status.infra == "aws/us-east-1"
+    assert (status.instance_type, status.accelerators) == (Machine.instance_type, "A100-80GB:1")
+    assert status.infra == "azure/eastus"
 
 
 def test_skyserves_states_are_all_ours(sky: object) -> None:
