@@ -5,7 +5,6 @@ replica has a boot disk, and clouds charge for what leaves them. Pure arithmetic
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple, overload
 
@@ -124,13 +123,6 @@ def rescaled(month: MonthlyBill, replicas: int, *, of: int) -> MonthlyBill:
         controller=month.controller,
         egress=None if month.egress is None else month.egress * replicas / of,
     )
-
-
-def without_controller(month: MonthlyBill) -> MonthlyBill:
-    """The bill where nothing is rented for the controller: on this machine, or consolidated."""
-    if not month.controller:
-        return month
-    return replace(month, controller=Decimal(0), total=month.total - month.controller)
 
 
 def usd_per_million_output_tokens(

@@ -2,7 +2,11 @@
 
 import json
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,6 +81,34 @@ def test_the_table_tells_each_cloud(mirror, capsys) -> None:
     assert " new " in shown
     assert f"from {mirror.url}/v8; clouds not listed keep theirs" in shown
     assert progress == ""
+
+
+def test_a_terminal_sees_the_download_go_on(mirror) -> None:
+    ours, theirs = pty.openpty()
+    program = "from skyserve_llm.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "prices",
+        "refresh",
+        "--url",
+        mirror.url,
+        "-o",
+        "json",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    ) as child:
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # a terminal that nobody writes to any more
+            while chunk := os.read(ours, 4096):
+                seen += chunk
+        out, _ = child.communicate(timeout=60)
+    os.close(ours)
+    assert b"runpod" in seen
+    assert json.loads(out)["clouds"]
 
 
 @pytest.mark.parametrize("by", ["environment", "config"])

@@ -122,9 +122,10 @@ def _download(
 ) -> "Refreshed":
     from skyserve_llm.cli.bars import download_bar
     from skyserve_llm.sources.refresh.fetch import Limits
-    from skyserve_llm.sources.refresh.hosted import HOSTED_URL
+    from skyserve_llm.sources.refresh.hosted import HOSTED_URL, MIRROR_URL
     from skyserve_llm.sources.refresh.job import refresh_hosted
 
     limits = Limits(silence_seconds=seconds)
     with download_bar() as progress:
-        return refresh_hosted(url or HOSTED_URL, only, today, limits, progress)
+        urls = [url] if url else [HOSTED_URL, MIRROR_URL]
+        return refresh_hosted(urls, only, today, limits, progress)

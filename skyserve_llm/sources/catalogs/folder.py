@@ -56,7 +56,7 @@ def find_catalogs(folder: Path, clouds: Mapping[str, Cloud]) -> Folder:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", hint=_HINT)
     root = folder / VERSION if (folder / VERSION).is_dir() else folder
-    of_skypilot = sorted(root.glob("*/vms.csv"))
+    of_skypilot = sorted(path for path in root.glob("*/vms.csv") if path.is_file())
     if of_skypilot:
         ids = {cloud.catalog: cloud.id for cloud in clouds.values() if cloud.catalog}
         return _known(

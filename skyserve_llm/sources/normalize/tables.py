@@ -132,6 +132,13 @@ def gpu_name(gpu: RawGpu) -> str:
     return gpu.name.replace(" (SXM)", "").replace(" (PCIe)", "-PCIe")
 
 
+def gpu_memory(gpu: RawGpu) -> int:
+    """MiB. Raises DataError for anything but a whole number of them."""
+    if not gpu.driver_mib.isdecimal():
+        raise DataError(f"{gpu.name}: driver_mib {gpu.driver_mib!r} is no whole number of MiB")
+    return int(gpu.driver_mib)
+
+
 def _fact_sources(gpus: Iterable[RawGpu]) -> list[str]:
     """A raw row may say "same" for the source of the row before it."""
     sources: list[str] = []

@@ -155,14 +155,18 @@ async def _save(answer: httpx.Response, target: Path, limits: Limits, progress: 
     # Of a compressed body the length says nothing about how far we are.
     plain = length.isdecimal() and "content-encoding" not in answer.headers
     total = int(length) if plain else None
-    received = 0
+    received, last = 0, b""
     with target.open("wb") as file:
         async for chunk in answer.aiter_bytes():
-            received += len(chunk)
+            received, last = received + len(chunk), chunk
             if max(received, total or 0) > limits.max_bytes:
                 raise RefreshError(f"it is larger than {limits.max_bytes // MIB} MiB")
             file.write(chunk)
             progress(received, total)
+    # Neither a length nor chunks: the body ends where the connection does, for whatever reason.
+    unbounded = not length and "transfer-encoding" not in answer.headers
+    if unbounded and not last.endswith(b"\n"):
+        raise _Again("the download broke off in the middle of a line")
 
 
 def http_date(text: str) -> datetime | None:

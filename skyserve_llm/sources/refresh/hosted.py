@@ -8,6 +8,7 @@ table made of them is in use: a catalog that breaks the build is not taken for o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,7 +28,7 @@ from skyserve_llm.sources.refresh.fetch import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 HOSTED_URL = "https://raw.githubusercontent.com/skypilot-org/skypilot-catalog/master/catalogs"
 """Where SkyPilot itself downloads from (``HOSTED_CATALOG_DIR_URL`` in SkyPilot 0.14.1)."""
+
+MIRROR_URL = "https://skypilot-catalog.s3.us-east-1.amazonaws.com/catalogs"
+"""Where it goes when GitHub says that it asks too often (``HOSTED_CATALOG_DIR_URL_S3_MIRROR``)."""
 
 AT_ONCE = 6
 
@@ -75,7 +79,7 @@ def base_url(text: str) -> str:
 
 
 def download(
-    url: str,
+    urls: Sequence[str],
     clouds: Iterable[Cloud],
     cache: Path,
     incoming: Path,
@@ -83,19 +87,19 @@ def download(
     limits: Limits,
     progress: Callable[[str, int, int | None], None],
 ) -> Hosted:
-    """Every cloud's catalog under ``url``, new ones in ``incoming``.
+    """Every cloud's catalog, new ones in ``incoming``; of a later URL where one before fails.
 
     ``progress`` is called with a cloud, the bytes received and how many there will be. Raises
     RefreshError as soon as one of them cannot be had, or if there is none at all.
     """
-    hosted = asyncio.run(_download(url, list(clouds), cache, incoming, today, limits, progress))
+    hosted = asyncio.run(_download(urls, list(clouds), cache, incoming, today, limits, progress))
     if not hosted.downloads:
-        raise RefreshError(f"no catalog of any cloud under {url}", hint="check the catalog URL")
+        raise RefreshError(f"no catalog of any cloud under {urls[0]}", hint="check the catalog URL")
     return hosted
 
 
 async def _download(
-    url: str,
+    urls: Sequence[str],
     clouds: list[Cloud],
     cache: Path,
     incoming: Path,
@@ -107,7 +111,12 @@ async def _download(
 
     async def one(cloud: Cloud) -> Download | None:
         async with room:
-            return await _catalog(client, url, cloud, cache, incoming, today, limits, progress)
+            for url in urls[:-1]:
+                with contextlib.suppress(RefreshError):
+                    return await _catalog(
+                        client, url, cloud, cache, incoming, today, limits, progress
+                    )
+            return await _catalog(client, urls[-1], cloud, cache, incoming, today, limits, progress)
 
     async with httpx.AsyncClient(
         timeout=limits.silence_seconds,

@@ -17,7 +17,7 @@ from skyserve_llm.sources.offers import table_in_use
 from skyserve_llm.sources.refresh.rebuild import Rebuilt, merge, rebuild
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -58,20 +58,20 @@ class Refreshed:
 
 
 def refresh_hosted(
-    url: str,
+    urls: Sequence[str],
     only: Collection[str],
     today: date,
     limits: Limits,
     progress: Callable[[str, int, int | None], None],
 ) -> Refreshed:
-    """Downloads the catalogs under ``url``, of ``only`` these clouds if any are named.
+    """Downloads the catalogs under the first URL that has them, of ``only`` these clouds if any.
 
     Raises InputError for a URL that is none, RefreshError for whatever keeps the new prices from
     being used; those there were then stay in use.
     """
     from skyserve_llm.sources.refresh import hosted
 
-    base = hosted.base_url(url)
+    bases = [hosted.base_url(url) for url in urls]
     wanted = [
         cloud
         for cloud in load_clouds().values()
@@ -84,7 +84,7 @@ def refresh_hosted(
         )
     with _old_prices_stay_unless_done() as folder:
         incoming, cache = folder / "incoming", folder / "catalogs"
-        found = hosted.download(base, wanted, cache, incoming, today, limits, progress)
+        found = hosted.download(bases, wanted, cache, incoming, today, limits, progress)
         try:
             rebuilt = rebuild([one.catalog for one in found.downloads], today)
         except DataError as error:
@@ -95,7 +95,7 @@ def refresh_hosted(
         one.catalog.cloud: "new" if one.fresh else "unchanged" for one in found.downloads
     }
     catalogs = [one.catalog for one in found.downloads]
-    return _account(base, today, catalogs, states, rebuilt, missing=found.missing)
+    return _account(bases[0], today, catalogs, states, rebuilt, missing=found.missing)
 
 
 def refresh_folder(folder: Path, only: Collection[str], today: date) -> Refreshed:

@@ -128,6 +128,17 @@ def truncated(handler: Handler, content: bytes) -> None:
     handler.close_connection = True
 
 
+def cut_off(handler: Handler, content: bytes) -> None:
+    """A body that ends with the connection, as an HTTP/1.0 server sends it, and too soon."""
+    handler.answer(200, content[:-9], content_length="")
+    handler.close_connection = True
+
+
+def unbounded(handler: Handler, content: bytes) -> None:
+    handler.answer(200, content, content_length="")
+    handler.close_connection = True
+
+
 def web_page(handler: Handler, content: bytes) -> None:
     page = b"<!DOCTYPE html><html><body>Sign in to continue</body></html>"
     handler.answer(200, page, content_type="text/html; charset=utf-8")

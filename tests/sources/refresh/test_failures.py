@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ def mirror() -> Iterator[Mirror]:
 
 
 def refresh(mirror: Mirror, limits: Limits = QUICK):
-    return refresh_hosted(mirror.url, (), TODAY, limits, lambda *_: None)
+    return refresh_hosted([mirror.url], (), TODAY, limits, lambda *_: None)
 
 
 def offers() -> list[Offer]:
@@ -82,6 +83,7 @@ def lambda_answers(mirror: Mirror, *script: server.Answer) -> None:
     ("script", "why"),
     [
         ([server.truncated] * 3, "lambda/vms.csv: the download broke off"),
+        ([server.cut_off] * 3, "lambda/vms.csv: the download broke off in the middle of a line"),
         ([server.web_page], "lambda/vms.csv: the server sent a web page"),
         ([server.web_page_as_text], "lambda/vms.csv is no price catalog: no column InstanceType"),
         ([server.status(500)] * 3, "lambda/vms.csv: the server answered 500 Internal Server Error"),
@@ -260,6 +262,21 @@ def fails_while_other_runs(mirror: Mirror) -> None:
         "prices were not refreshed: another refresh is under way; "
         "those of 2026-11-23 (refreshed) stay in use"
     )
+
+
+def test_a_refresh_that_is_interrupted(mirror: Mirror):
+    before = table()
+    lambda_answers(mirror, server.silent)
+    with subprocess.Popen(
+        [*LLMBUDGET, "prices", "refresh", "--url", mirror.url], stderr=subprocess.PIPE, text=True
+    ) as first:
+        while not mirror.times_asked("lambda"):
+            assert first.poll() is None
+        first.send_signal(signal.SIGINT)
+        _, said = first.communicate(timeout=60)
+    assert (first.returncode, said.strip()) == (130, "error: interrupted")
+    assert table() == before
+    assert not (prices_dir() / "incoming").exists()
 
 
 def test_a_refresh_that_is_killed_leaves_nothing_in_the_way(mirror: Mirror):

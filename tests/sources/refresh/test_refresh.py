@@ -44,7 +44,7 @@ def mirror() -> Iterator[Mirror]:
 
 def refresh(mirror: Mirror, *clouds: str, today: date = TODAY) -> Refreshed:
     limits = Limits(silence_seconds=5, file_seconds=10, pause_seconds=0.01)
-    return refresh_hosted(mirror.url, clouds, today, limits, lambda *_: None)
+    return refresh_hosted([mirror.url], clouds, today, limits, lambda *_: None)
 
 
 def states(refreshed: Refreshed) -> dict[str, str]:
@@ -144,6 +144,26 @@ def test_a_refusal_is_final(mirror: Mirror) -> None:
     assert mirror.times_asked("lambda") == 1
 
 
+def test_another_host_takes_the_place_of_a_busy_one(mirror: Mirror) -> None:
+    with server.running() as busy:
+        busy.put("lambda", catalog(A10.format("9.99")), *[server.status(429)] * 3)
+        busy.put("nebius", catalog(L40S.format("1.1", "")))
+        limits = Limits(pause_seconds=0.01)
+        refresh_hosted([busy.url, mirror.url], (), TODAY, limits, lambda *_: None)
+        assert busy.times_asked("lambda") == 3
+    told = {one.cloud: str(one.price_per_hour) for one in offers("lambda", "nebius")}
+    assert told == {"lambda": "0.75", "nebius": "1.1"}
+    origins = {one.cloud: one.origin for one in StoredTable(price_store_path(), GPUS).catalogs()}
+    assert origins["lambda"] == f"{mirror.url}/v8/lambda/vms.csv"
+    assert origins["nebius"] == f"{busy.url}/v8/nebius/vms.csv"
+
+
+def test_a_body_that_ends_with_the_connection(mirror: Mirror) -> None:
+    mirror.put("lambda", catalog(A10.format("0.7")), server.unbounded)
+    refresh(mirror)
+    assert [str(one.price_per_hour) for one in offers("lambda")] == ["0.7"]
+
+
 def test_a_compressed_answer(mirror: Mirror) -> None:
     mirror.put("lambda", catalog(A10.format("0.6")), server.compressed)
     refresh(mirror)
@@ -173,7 +193,7 @@ def test_a_cloud_that_is_nowhere_hosted(mirror: Mirror) -> None:
 
 def test_progress_is_told_as_it_comes(mirror: Mirror) -> None:
     told: list[tuple[str, int, int | None]] = []
-    refresh_hosted(mirror.url, ("lambda",), TODAY, Limits(), lambda *one: told.append(one))
+    refresh_hosted([mirror.url], ("lambda",), TODAY, Limits(), lambda *one: told.append(one))
     size = len(catalog(A10.format("0.75")))
     assert told[-1] == ("lambda", size, size)
 
