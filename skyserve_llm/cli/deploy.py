@@ -8,7 +8,7 @@ import click
 from skyserve_llm.cli import options, output, services
 from skyserve_llm.cli.wanted import override_options, overrides_from, use_spot, wanted_plan
 from skyserve_llm.errors import InputError
-from skyserve_llm.planner.cost import rescaled, without_controller
+from skyserve_llm.planner.cost import rescaled
 from skyserve_llm.service.backend import Backend
 from skyserve_llm.service.skypilot.preview import preview
 from skyserve_llm.service.spec import DEFAULT_SECRETS, choose, service_spec
@@ -60,7 +60,7 @@ def command(
         secrets=() if local else DEFAULT_SECRETS,
     )
     if dry_run:
-        _show(spec, changes, local=local, bill=_bill(plan, spec, local=local))
+        _show(spec, changes, local=local, bill=_bill(plan, spec))
         return
     if spec.engine != "simulated":
         output.progress(
@@ -96,7 +96,7 @@ def _run(backend: Backend, spec: ServiceSpec, timeout: float) -> None:
 
 
 def _ask(plan: Plan, spec: ServiceSpec) -> None:
-    output.progress(f"{_what(spec)}: {_bill(plan, spec, local=False)}")
+    output.progress(f"{_what(spec)}: {_bill(plan, spec)}")
     if not click.get_text_stream("stdin").isatty():
         raise InputError("deploy spends money and asks first", hint="-y answers yes")
     click.confirm("Start it?", abort=True, err=True)
@@ -111,11 +111,9 @@ def _what(spec: ServiceSpec) -> str:
     )
 
 
-def _bill(plan: Plan, spec: ServiceSpec, *, local: bool) -> str:
+def _bill(plan: Plan, spec: ServiceSpec) -> str:
     candidate = choose(plan, use_spot=spec.use_spot)
     month = rescaled(candidate.month, spec.replicas, of=plan.workload.replicas)
-    if local:
-        month = without_controller(month)
     hourly = candidate.price_per_hour * spec.replicas
     text = f"{usd_per_hour(hourly)} an hour, {usd(month.total)} a month"
     if month.controller:

@@ -17,7 +17,7 @@ from tests.planner.cards import CARDS, PHIXTRAL, offer
 RATE = Rate(
     cloud="gcp",
     disk_gib_month=Decimal("0.10"),
-    egress_gib=None,
+    egress_gib=Decimal("0.12"),
     controller_hour=Decimal("0.20"),
     as_of=None,
     source="test",
@@ -32,7 +32,8 @@ def table() -> str:
         offers=[
             offer("L4", 1, "0.7065"),
             offer("L4", 1, "0.2149", spot=True),
-            offer("A100", 1, "3.67", cloud="elsewhere"),
+            offer("L4", 1, "0.09", cloud="elsewhere")._replace(marks=("off_market", "undated")),
+            offer("A100", 1, "3.67", cloud="elsewhere")._replace(marks=("undated",)),
         ],
         prices=PriceSnapshot(
             snapshot="2026-11-23", as_of={"gcp": date(2026, 1, 1), "elsewhere": None}
@@ -42,7 +43,7 @@ def table() -> str:
         engine_args=EngineArgs(),
     )
     text = io.StringIO()
-    console = Console(file=text, width=140, highlight=False)
+    console = Console(file=text, width=150, highlight=False)
     for part in plan_report(plan, total=5):
         console.print(part)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
@@ -57,19 +58,22 @@ memory    on L4: 14.56 GiB weights + 0.32 GiB activations + 0.73 GiB overhead + 
 
 
  INFRA                     INSTANCE   GPUS     SPOT      $/hr     $/month   KV TOKENS   REQUESTS   TOKENS/S   $/1M OUT   CHOSEN   MARK
- ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
- gcp/us-central1-a         l4-1       L4:1     spot   $0.2149     $505.35       16.7k        8.1        139      $0.69   ✔
- gcp/us-central1-a         l4-1       L4:1            $0.7065   $1,223.09       16.7k        8.1        139      $1.67
- elsewhere/us-central1-a   a100-1     A100:1           $3.670   $5,529.80       69.4k       33.9        721      $1.46
+ ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ elsewhere/us-central1-a   l4-1       L4:1            $0.0900     $303.00       16.7k        8.1        139      $0.41            off_market
+ gcp/us-central1-a         l4-1       L4:1     spot   $0.2149     $530.60       16.7k        8.1        139      $0.73   ✔
+ gcp/us-central1-a         l4-1       L4:1            $0.7065   $1,248.34       16.7k        8.1        139      $1.71
+ elsewhere/us-central1-a   a100-1     A100:1           $3.670   $5,529.80       69.4k       33.9        721      $1.46            undated
 
-2 more; --limit shows them
-month     $505.35 for 730 hours, of which
+1 more; --limit shows them
+month     $530.60 for 730 hours, of which
             $313.75  compute              2 x l4-1 spot at $0.2149 an hour
              $20.00  boot disk            100 GiB for each replica
             $171.60  SkyServe controller  its machine and 256 GiB of disk
-            unknown  egress               731.1M output tokens, streamed in 309 bytes each, without a pause
-          what is unknown is not in the total
+             $25.25  egress               731.1M output tokens, streamed in 309 bytes each, without a pause
 speed     57.5 ms a token, 139 tokens/s at 8 requests (modelled: the best that the card's bandwidth allows)
+marks     off_market: more than 10x away from the GPU's on-demand median over clouds
+          undated: it is not known when the price was true
+          1 cheaper by a suspect price and so not chosen: `llmbudget prices check` says why, --allow-suspect chooses all the same
 prices    table of 2026-11-23; as of: gcp 2026-01-01; undated: elsewhere
 sources   test\
 """)
