@@ -6,7 +6,13 @@ from typing import Any
 import click
 
 from skyserve_llm.cli import options, output, services
-from skyserve_llm.cli.wanted import override_options, overrides_from, use_spot, wanted_plan
+from skyserve_llm.cli.wanted import (
+    override_options,
+    overrides_from,
+    use_spot,
+    wanted_plan,
+    warn_if_suspect,
+)
 from skyserve_llm.errors import InputError
 from skyserve_llm.planner.cost import rescaled
 from skyserve_llm.service.backend import Backend
@@ -66,8 +72,10 @@ def command(
         output.progress(
             f"warning: this release's replica has no {spec.engine} engine yet; it will not start"
         )
-    if not local and not yes:
-        _ask(plan, spec)
+    if not local:
+        warn_if_suspect(choose(plan, use_spot=spec.use_spot))
+        if not yes:
+            _ask(plan, spec)
     _run(_backend(local, port, changes), spec, timeout)
 
 

@@ -39,8 +39,12 @@ def command(
         output.json_document(_shortened(plan, limit))
     else:
         output.json_document(document)
-    if plan.chosen is None:
+    if plan.choice is None:
         raise _nothing_fits(plan)
+    if plan.choice.suspect:
+        from skyserve_llm.cli.wanted import warn_if_suspect
+
+        warn_if_suspect(plan.choice)
 
 
 def _show(plan: Plan, limit: int) -> None:

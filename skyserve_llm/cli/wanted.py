@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from skyserve_llm.cli import options
+from skyserve_llm.cli import options, output
 from skyserve_llm.cli.planning import plan_model, save_plan, saved_plan, to_json
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
-from skyserve_llm.types import Plan
+from skyserve_llm.types import MARKS, Candidate, Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,6 +72,16 @@ def wanted_plan(model: str | None, values: dict[str, Any]) -> Plan:
         )
     save_plan(to_json(plan))
     return plan
+
+
+def warn_if_suspect(candidate: Candidate) -> None:
+    """Whatever is done with a suspect price is not done silently."""
+    if candidate.suspect:
+        doubts = "; ".join(MARKS[mark] for mark in candidate.price_marks)
+        output.progress(
+            f"warning: the price of {candidate.instance_type} on {candidate.cloud} is suspect: "
+            f"{doubts}"
+        )
 
 
 def use_spot(values: dict[str, Any]) -> bool | None:

@@ -207,6 +207,11 @@ def test_a_suspect_price_is_chosen_and_said_when_there_is_no_other(
     flags = ("--prices", table(tmp_path, *HONEST, row("oci", "0.20")), "--cloud", "oci")
     assert chosen(plan(capsys, *flags))["price_marks"] == ["below_market"]
     assert "no other on offer holds the model" in shown(capsys, *flags)
+    for command in (["plan", PHIXTRAL, *flags, "-o", "json"], ["render"], ["deploy"]):
+        code = run(command)
+        assert "warning: the price of oci-box on oci is suspect" in capsys.readouterr().err
+        # deploy goes on to ask, and there is nobody here to answer.
+        assert code == (2 if command == ["deploy"] else 0)
 
 
 def test_an_undated_price_is_marked_and_may_be_chosen(

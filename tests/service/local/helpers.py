@@ -68,6 +68,8 @@ class Bench:
         backend = self.backend(*options)
         with suppress(NotReadyError):
             backend.deploy(spec(**changes), progress=silent, timeout_seconds=0.01)  # type: ignore[arg-type]
+        # On a busy machine the supervisor may not have said anything yet.
+        wait_for(lambda: self.folder().read_state() is not None, 20)
         return backend
 
     def folder(self, name: str = "chat") -> ServiceFolder:

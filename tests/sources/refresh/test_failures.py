@@ -106,7 +106,8 @@ def test_a_server_that_says_nothing(mirror: Mirror):
 
 def test_a_server_that_never_comes_to_an_end(mirror: Mirror):
     lambda_answers(mirror, server.trickling)
-    fails(mirror, "not all of it came within 0.5 s", QUICK._replace(file_seconds=0.5))
+    # Long enough that a busy machine has asked by then.
+    fails(mirror, "not all of it came within 2 s", QUICK._replace(file_seconds=2))
     assert mirror.times_asked("lambda") == 1
 
 
