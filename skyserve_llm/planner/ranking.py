@@ -27,7 +27,8 @@ def rank(
     """Price every offer whose GPUs hold the model and sort by the whole monthly bill.
 
     Equal bills go to the one with more room for KV cache, then to the lower price (bills are in
-    whole cents), then by name, so that the order never depends on the table's. Suspect prices stand where they fall: see ``choose``.
+    whole cents), then by name, so that the order never depends on the table's. Suspect prices
+    stand where they fall: see ``choose``.
     """
     usages = {kind: _usage(placement, model) for kind, placement in placements.items()}
     tariffs = {
