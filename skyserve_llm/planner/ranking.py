@@ -75,10 +75,9 @@ def _usage(placement: Placement, model: ModelSpec) -> Usage:
 
 def _order(
     month: MonthlyBill, offer: Offer, placement: Placement
-) -> tuple[Decimal, Decimal, int, str]:
-    """Cheapest month first; of months equal to the cent, the cheaper hour."""
+) -> tuple[Decimal, int, Decimal, str]:
     place = f"{offer.cloud}/{offer.region}/{offer.zone}/{offer.instance_type}/{offer.spot}"
-    return month.total, offer.price_per_hour, -placement.kv_cache_tokens, place
+    return month.total, -placement.kv_cache_tokens, offer.price_per_hour, place
 
 
 def _candidate(
