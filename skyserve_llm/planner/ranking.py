@@ -26,8 +26,9 @@ def rank(
 ) -> tuple[Candidate, ...]:
     """Price every offer whose GPUs hold the model and sort by the whole monthly bill.
 
-    Equal bills go to the one with more room for KV cache, then by name, so that the order
-    never depends on the table's. Suspect prices stand where they fall: see ``choose``.
+    Equal bills go to the one with more room for KV cache, then to the lower price (bills are in
+    whole cents), then by name, so that the order never depends on the table's. Suspect prices
+    stand where they fall: see ``choose``.
     """
     usages = {kind: _usage(placement, model) for kind, placement in placements.items()}
     tariffs = {
@@ -72,9 +73,11 @@ def _usage(placement: Placement, model: ModelSpec) -> Usage:
     return usage(disk_gib, placement.throughput.output_tokens_per_s, model.id)
 
 
-def _order(month: MonthlyBill, offer: Offer, placement: Placement) -> tuple[Decimal, int, str]:
+def _order(
+    month: MonthlyBill, offer: Offer, placement: Placement
+) -> tuple[Decimal, int, Decimal, str]:
     place = f"{offer.cloud}/{offer.region}/{offer.zone}/{offer.instance_type}/{offer.spot}"
-    return month.total, -placement.kv_cache_tokens, place
+    return month.total, -placement.kv_cache_tokens, offer.price_per_hour, place
 
 
 def _candidate(

@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError
@@ -179,6 +179,7 @@ prices = st.decimals(min_value="0.01", max_value="50", places=4)
 
 
 @given(price=prices, discount=st.decimals(min_value="0.01", max_value="1", places=4))
+@example(price=Decimal("0.0100"), discount=Decimal("0.9994"))  # the same month, in whole cents
 def test_a_cheaper_equal_offer_never_ranks_lower(price: Decimal, discount: Decimal) -> None:
     dear, cheap = offer("L4", 1, str(price)), offer("L4", 1, str(price * discount), spot=True)
     candidates = plan(PHIXTRAL, [dear, cheap, offer("A100", 1, "3")]).candidates
