@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError
 from skyserve_llm.sources.hub import bundled_models, load_model
-from skyserve_llm.sources.model_spec import model_spec
+from skyserve_llm.sources.model.spec import model_spec
 
 LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],

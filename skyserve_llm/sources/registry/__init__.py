@@ -1,9 +1,9 @@
-"""The architectures that a vLLM release implements (``vllm_registry.json``)."""
+"""What a vLLM release implements (``vllm.json``, made by ``build``)."""
 
 import json
 from pathlib import Path
 
-_TABLE = Path(__file__).with_name("vllm_registry.json")
+_TABLE = Path(__file__).with_name("vllm.json")
 
 
 def vllm_registry() -> tuple[frozenset[str], str]:

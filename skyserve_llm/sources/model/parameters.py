@@ -8,8 +8,8 @@ that is not here is refused, never counted as if it were a Llama.
 
 from typing import Literal, NamedTuple
 
-from skyserve_llm.sources.attention import head_dim, kv_heads, layer_kinds
-from skyserve_llm.sources.config import ModelConfig
+from skyserve_llm.sources.model.attention import head_dim, kv_heads, layer_kinds
+from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.types import ParameterCounts
 
 

@@ -7,7 +7,7 @@ not here is refused: its weights would be counted wrong.
 from collections.abc import Mapping
 from typing import Any
 
-from skyserve_llm.sources.config import ModelConfig
+from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.types import Quantization
 
 _DEFAULT_BITS = {"fp8": 8, "fbgemm_fp8": 8, "modelopt": 8, "mxfp4": 4}

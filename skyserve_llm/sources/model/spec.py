@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from skyserve_llm.sources.attention import attention_layers
-from skyserve_llm.sources.config import ModelConfig
-from skyserve_llm.sources.parameters import feed_forward_width, parameter_counts
-from skyserve_llm.sources.quantization import quantization
+from skyserve_llm.sources.model.attention import attention_layers
+from skyserve_llm.sources.model.config import ModelConfig
+from skyserve_llm.sources.model.parameters import feed_forward_width, parameter_counts
+from skyserve_llm.sources.model.quantization import quantization
 from skyserve_llm.types import ModelSpec
 
 

@@ -6,7 +6,7 @@ bytes is the planner's.
 
 from collections import Counter
 
-from skyserve_llm.sources.config import ModelConfig
+from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.types import AttentionLayers
 
 _ALTERNATE_BY_DEFAULT = {"gemma2": 2, "gemma3_text": 6, "gemma3": 6, "gpt_oss": 2}
