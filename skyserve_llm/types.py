@@ -91,7 +91,11 @@ class ModelSpec(NamedTuple):
     """What a planner must know of a model, from its config and nothing else.
 
     ``feed_forward_width`` is the widest inner layer a token passes through at once: a dense
-    MLP's, or that of all the experts it is routed to.
+    MLP's, or that of all the experts it is routed to. ``max_new_tokens`` is the limit on an
+    answer that the model's generation config sets for a whole server, ``custom_code`` that the
+    repository brings model classes of its own (``auto_map``). Only where the weights' own
+    metadata were at hand: ``checkpoint_bytes``, what the tensors that a server loads take as
+    stored, and ``tensor_modules``, the names those tensors' layers go by (``layers.self_attn``).
     """
 
     id: str
@@ -111,6 +115,10 @@ class ModelSpec(NamedTuple):
     source: str
     num_experts: int = 0
     num_experts_per_tok: int = 0
+    max_new_tokens: int | None = None
+    custom_code: bool = False
+    checkpoint_bytes: int | None = None
+    tensor_modules: tuple[str, ...] = ()
 
     @property
     def active_parameters(self) -> int:
