@@ -298,6 +298,32 @@ class Rejection:
     shortfall_bytes: int | None = None
 
 
+class ArchitectureSupport(NamedTuple):
+    """What a release of vLLM, and of transformers under it, knows of one model's architecture.
+
+    ``kind``: ``text`` and ``multimodal`` are classes of vLLM's own, ``pooling`` and ``draft`` too
+    but not to chat with; ``transformers`` its registry hands to the Transformers backend;
+    ``compatible`` is a transformers class which that backend may run and ``foreign`` one which it
+    cannot; ``unknown`` is in neither library. ``model_types`` are those transformers gives the
+    architecture (empty: it does not know it), ``experts`` whether the class reads a number of
+    experts (None: not told), ``modules`` the names it gives to parts of a model (empty: not told).
+    ``quantization_extra`` is the extra of vLLM's that brings a method which it has not itself.
+    """
+
+    vllm_version: str
+    kind: Literal[
+        "text", "multimodal", "pooling", "draft", "transformers", "compatible", "foreign", "unknown"
+    ]
+    model_types: tuple[str, ...] = ()
+    experts: bool | None = None
+    modules: frozenset[str] = frozenset()
+    model_type_known: bool = True
+    quantization_known: bool = True
+    quantization_extra: str | None = None
+    last_version: str | None = None
+    plugin: str | None = None
+
+
 class EngineChoice(NamedTuple):
     """Which engine serves the model, and why that one. None: none of ours does."""
 

@@ -14,7 +14,7 @@ from skyserve_llm.sources.gpus import load_gpus
 from skyserve_llm.sources.hub import load_model
 from skyserve_llm.sources.offers import load_offers
 from skyserve_llm.sources.rates import load_rates
-from skyserve_llm.sources.registry import vllm_registry
+from skyserve_llm.sources.registry import architecture_support
 from skyserve_llm.types import EngineArgs, Market, Plan, Workload
 
 
@@ -25,7 +25,7 @@ def plan_model(name: str, market: Market, workload: Workload, engine_args: Engin
     offers, prices = load_offers(market, gpus)
     return make_plan(
         model,
-        choose_engine(model, *vllm_registry()),
+        choose_engine(model, architecture_support(model)),
         gpus=gpus,
         offers=offers,
         prices=prices,

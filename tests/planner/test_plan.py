@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from skyserve_llm.errors import InputError
 from skyserve_llm.planner import make_plan
-from skyserve_llm.planner.engine import choose_engine
 from skyserve_llm.planner.placement import Placement, place
 from skyserve_llm.planner.throughput import experts_read
 from skyserve_llm.types import (
     EngineArgs,
+    EngineChoice,
     ModelSpec,
     Offer,
     Plan,
@@ -48,7 +48,7 @@ RATES = {
         source="test",
     )
 }
-ENGINE = choose_engine(LLAMA_8B, frozenset({"LlamaForCausalLM"}), "0.0")
+ENGINE = EngineChoice("vllm", "test")
 OFFERS = [
     offer("L4", 1, "0.71"),
     offer("L4", 1, "0.21", spot=True),
@@ -152,13 +152,6 @@ def test_a_shorter_context_fits_where_the_models_own_does_not() -> None:
 def test_a_workload_beyond_the_model_is_refused(load: dict[str, int], named: str) -> None:
     with pytest.raises(InputError, match=named):
         plan(PHIXTRAL, **load)
-
-
-def test_phixtral_is_not_vllms() -> None:
-    choice = choose_engine(PHIXTRAL, frozenset({"PhiForCausalLM"}), "0.32.0")
-    assert choice.name == "transformers"
-    assert "4 experts" in choice.reason
-    assert choose_engine(MIXTRAL, frozenset({"MixtralForCausalLM"}), "0.32.0").name == "vllm"
 
 
 def test_few_tokens_touch_few_experts_and_many_all() -> None:

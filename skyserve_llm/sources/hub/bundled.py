@@ -54,5 +54,4 @@ def _spec(record: dict[str, Any], name: str) -> ModelSpec:
         record["config"],
         model_id=name,
         source=f"bundled: {record['source']}",
-        vision_parameters=record.get("vision_parameters", 0),
     )

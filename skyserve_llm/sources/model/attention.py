@@ -5,119 +5,79 @@ bytes is the planner's.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from skyserve_llm.sources.model.config import ModelConfig
+from skyserve_llm.sources.model.layers import (
+    Layer,
+    is_latent,
+    layers,
+    num_hidden_layers,
+    sliding_window,
+)
 from skyserve_llm.types import AttentionLayers
 
-_ALTERNATE_BY_DEFAULT = {"gemma2": 2, "gemma3_text": 6, "gemma3": 6, "gpt_oss": 2}
-"""One full-attention layer in so many, where the config has a window but no layer list."""
+_CACHES_A_LATENT = {
+    "axk1", "bailing_hybrid", "deepseek_v2", "deepseek_v3", "deepseek_v32", "dots3_note",
+    "glm4_moe_lite", "glm5_next", "glm5_next_text", "glm_moe_dsa", "hy_v4", "kimi_k2",
+    "kimi_k25", "kimi_linear", "longcat_flash", "pangu_ultra_moe",
+}  # fmt: skip
+"""Families whose latent vLLM caches as it is (``is_deepseek_mla``); it expands all others'."""
 
-_WINDOW_ON_EVERY_LAYER = {"mistral", "mixtral", "phi3", "starcoder2"}
-
-
-def head_dim(config: ModelConfig) -> int:
-    """``head_dim``, or hidden size over heads where the config leaves it out."""
-    heads = config.integer("num_attention_heads")
-    hidden = config.integer("hidden_size")
-    if config.has("head_dim"):
-        return config.integer("head_dim")
-    if hidden % heads:
-        raise config.error("hidden_size", hidden, f"a multiple of num_attention_heads ({heads})")
-    return hidden // heads
-
-
-def kv_heads(config: ModelConfig) -> int:
-    return config.integer("num_key_value_heads", config.integer("num_attention_heads"))
-
-
-def layer_kinds(config: ModelConfig) -> list[str]:
-    """One of ``full_attention``, ``sliding_attention``, ``linear_attention``, ``mamba`` or
-    ``none`` for each layer, from whichever way the config tells it."""
-    layers = config.integer("num_hidden_layers")
-    pattern = config.get("hybrid_override_pattern")
-    if pattern is not None:
-        if not isinstance(pattern, str) or len(pattern) != layers:
-            raise config.error("hybrid_override_pattern", pattern, f"{layers} letters")
-        return [{"M": "mamba", "*": "full_attention"}.get(letter, "none") for letter in pattern]
-    listed = config.names("layer_types")
-    if listed is not None:
-        if len(listed) != layers:
-            raise config.error("layer_types", listed, f"{layers} names")
-        return listed
-    if config.has("full_attention_interval"):
-        interval = config.integer("full_attention_interval")
-        return [
-            "full_attention" if (i + 1) % interval == 0 else "linear_attention"
-            for i in range(layers)
-        ]
-    if config.has("attention_chunk_size"):  # Llama 4: every fourth layer sees everything
-        interval = config.integer("no_rope_layer_interval", 4)
-        return [
-            "full_attention" if (i + 1) % interval == 0 else "chunked_attention"
-            for i in range(layers)
-        ]
-    window = sliding_window(config)
-    model_type = config.text("model_type")
-    if not window:
-        return ["full_attention"] * layers
-    if model_type in _WINDOW_ON_EVERY_LAYER:
-        return ["sliding_attention"] * layers
-    every = config.integer("sliding_window_pattern", _ALTERNATE_BY_DEFAULT.get(model_type, 1))
-    return [
-        "full_attention" if (i + 1) % every == 0 else "sliding_attention" for i in range(layers)
-    ]
-
-
-def sliding_window(config: ModelConfig) -> int:
-    """Tokens a sliding layer looks back on; 0 where there is no window that can bind."""
-    if not config.flag("use_sliding_window", True) or not config.has("sliding_window"):
-        return 0
-    window = config.integer("sliding_window")
-    return 0 if window >= config.integer("max_position_embeddings") else window
+_UNKNOWN_MEMORY = ("compress_ratios", "linear_attn_config", "ssm_cfg", "sparse_attention_config")
+"""Fields of kinds of attention whose memory we do not know."""
 
 
 def attention_layers(config: ModelConfig) -> tuple[AttentionLayers, ...]:
-    """The groups of layers that keep the same state for a token."""
-    if config.has("kv_lora_rank"):
-        latent = config.integer("kv_lora_rank") + config.integer("qk_rope_head_dim")
-        layers = config.integer("num_hidden_layers")
-        mla = AttentionLayers(kind="mla", layers=layers, latent_dim=latent)
-        if not config.has("index_head_dim"):
-            return (mla,)
-        # DeepSeek sparse attention caches one index key a token: fp8, with a float32 scale for
-        # each 128 values, which is 132 bytes = 66 values of 16 bits (vLLM's indexer cache).
-        index_values = (config.integer("index_head_dim") + 4) // 2
-        return (mla, AttentionLayers(kind="mla", layers=layers, latent_dim=index_values))
-    return tuple(
-        _group(config, kind, n)
-        for kind, n in Counter(layer_kinds(config)).items()
-        if kind != "none"
-    )
+    """The groups of layers that keep the same state for a token.
+
+    Raises:
+        InputError: a kind of layer whose memory we do not know.
+    """
+    for field in _UNKNOWN_MEMORY:
+        if config.has(field):
+            raise config.error(field, config.get(field), "a kind of attention whose memory we know")
+    if is_latent(config):
+        return _latent_layers(config)
+    every = layers(config)
+    # The last so many layers of Gemma's smallest read the cache of earlier ones.
+    own = len(every) - config.integer("num_kv_shared_layers", 0, minimum=0)
+    groups: list[AttentionLayers] = []
+    for layer, number in Counter(every[:own]).items():
+        groups += _groups(config, layer, number)
+    return tuple(groups)
 
 
-def _group(config: ModelConfig, kind: str, layers: int) -> AttentionLayers:
-    if kind in ("full_attention", "attention"):
-        heads = config.integer("num_global_key_value_heads", kv_heads(config))
-        dim = config.integer("global_head_dim", head_dim(config))
-        return AttentionLayers(kind="full", layers=layers, kv_heads=heads, head_dim=dim)
-    if kind in ("sliding_attention", "chunked_attention"):
-        window = sliding_window(config) or config.integer("attention_chunk_size", 0)
-        if not window:
-            return AttentionLayers(
-                kind="full", layers=layers, kv_heads=kv_heads(config), head_dim=head_dim(config)
-            )
-        return AttentionLayers(
-            kind="sliding",
-            layers=layers,
-            kv_heads=kv_heads(config),
-            head_dim=head_dim(config),
-            window=window,
-        )
-    if kind == "linear_attention":
-        return AttentionLayers(kind="state", layers=layers, state_values=_delta_net_state(config))
-    if kind == "mamba":
-        return AttentionLayers(kind="state", layers=layers, state_values=_mamba_state(config))
-    raise config.error("layer_types", kind, "a kind of layer whose memory we know")
+def _latent_layers(config: ModelConfig) -> tuple[AttentionLayers, ...]:
+    layers, rope = num_hidden_layers(config), config.integer("qk_rope_head_dim")
+    if config.text("model_type") not in _CACHES_A_LATENT:
+        dim = config.integer("qk_nope_head_dim") + rope
+        heads = config.integer("num_attention_heads")
+        return (AttentionLayers(kind="full", layers=layers, kv_heads=heads, head_dim=dim),)
+    latent = config.integer("kv_lora_rank") + rope
+    mla = AttentionLayers(kind="mla", layers=layers, latent_dim=latent)
+    if not config.has("index_head_dim"):
+        return (mla,)
+    # DeepSeek sparse attention caches one index key a token: fp8, with a float32 scale for
+    # each 128 values, which is 132 bytes = 66 values of 16 bits (vLLM's indexer cache).
+    index_values = (config.integer("index_head_dim") + 4) // 2
+    return (mla, AttentionLayers(kind="mla", layers=layers, latent_dim=index_values))
+
+
+def _groups(config: ModelConfig, layer: Layer, number: int) -> list[AttentionLayers]:
+    if layer.kind == "none":
+        return []
+    heads, dim = layer.kv_heads, layer.head_dim
+    full = AttentionLayers(kind="full", layers=number, kv_heads=heads, head_dim=dim)
+    if layer.kind == "full_attention":
+        return [full]
+    if layer.kind == "attention_and_mamba2":
+        return [full, *_groups(config, Layer("mamba2"), number)]
+    state = _STATES.get(layer.kind)
+    if state is not None:
+        return [AttentionLayers(kind="state", layers=number, state_values=state(config))]
+    window = sliding_window(config) or config.integer("attention_chunk_size", 0)
+    return [full._replace(kind="sliding", window=window) if window else full]
 
 
 def _delta_net_state(config: ModelConfig) -> int:
@@ -128,9 +88,29 @@ def _delta_net_state(config: ModelConfig) -> int:
     return window + values * config.integer("linear_key_head_dim")
 
 
-def _mamba_state(config: ModelConfig) -> int:
+def _mamba2_state(config: ModelConfig) -> int:
     """Convolution window and SSM state of a Mamba-2 layer."""
     inner = config.integer("mamba_num_heads") * config.integer("mamba_head_dim")
     state = config.integer("ssm_state_size")
     window = (config.integer("conv_kernel") - 1) * (inner + 2 * config.integer("n_groups") * state)
     return window + inner * state
+
+
+def _mamba_state(config: ModelConfig) -> int:
+    """Convolution window and SSM state of a Mamba layer."""
+    inner = config.integer("mamba_expand") * config.integer("hidden_size")
+    window = (config.integer("conv_kernel") - 1) * inner
+    return window + inner * config.integer("ssm_state_size")
+
+
+def _convolution_state(config: ModelConfig) -> int:
+    """The window of LFM2's short convolution."""
+    return (config.integer("conv_L_cache", 3) - 1) * config.integer("hidden_size")
+
+
+_STATES: dict[str, Callable[[ModelConfig], int]] = {
+    "delta": _delta_net_state,
+    "mamba": _mamba_state,
+    "mamba2": _mamba2_state,
+    "conv": _convolution_state,
+}

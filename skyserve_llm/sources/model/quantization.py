@@ -1,7 +1,8 @@
 """What a config's ``quantization_config`` says of its linear weights.
 
-The names are vLLM's (vllm/model_executor/layers/quantization/__init__.py). A method that is
-not here is refused: its weights would be counted wrong.
+The names are vLLM's (vllm/model_executor/layers/quantization/__init__.py), and so are the rules
+by which it tells one method from another. A method that is not here is refused: its weights would
+be counted wrong.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,16 @@ from typing import Any
 from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.types import Quantization
 
-_DEFAULT_BITS = {"fp8": 8, "fbgemm_fp8": 8, "modelopt": 8, "mxfp4": 4}
-_GROUPED = {"awq", "gptq", "awq_marlin", "gptq_marlin", "auto-round"}
+_GROUPED = {"awq", "gptq", "awq_marlin", "gptq_marlin", "auto-round", "inc"}
+_EIGHT_BITS = {"fp8", "fbgemm_fp8", "experts_int8", "mxfp8", "deepseek_v4_fp8"}
+_MODELOPT = {
+    "FP8": ("modelopt", 8, None),
+    "FP8_PER_CHANNEL_PER_TOKEN": ("modelopt", 8, None),
+    "FP8_PB_WO": ("modelopt", 8, None),
+    "NVFP4": ("modelopt_fp4", 4, 16),
+    "MXFP8": ("modelopt_mxfp8", 8, 32),
+}
+"""ModelOpt's ``quant_algo`` → (vLLM's method, bits, group)."""
 
 
 def quantization(config: ModelConfig) -> Quantization | None:
@@ -22,49 +31,94 @@ def quantization(config: ModelConfig) -> Quantization | None:
     """
     raw = config.get("quantization_config")
     if raw is None:
+        raw = config.get("compression_config")  # compressed-tensors' older name for it
+    if raw is None:
         return None
     if not isinstance(raw, Mapping):
         raise config.error("quantization_config", raw, "an object")
     method = raw.get("quant_method")
+    if method is None and raw.get("producer"):
+        method = "modelopt"
+    if not isinstance(method, str):
+        raise config.error("quantization_config.quant_method", method, "a method that vLLM loads")
+    method = method.lower().replace("compressed_tensors", "compressed-tensors")
     if method == "compressed-tensors":
         return _compressed_tensors(config, raw)
     if method in _GROUPED:
-        bits = _positive(config, raw, "bits")
-        # A group size of -1 means one group a channel.
-        group = raw.get("group_size", 128)
-        return Quantization(method=method, bits=bits, group_size=None if group == -1 else group)
-    if method == "bitsandbytes":
-        four = bool(raw.get("load_in_4bit", raw.get("bits") == 4))
-        return Quantization(method=method, bits=4 if four else 8, group_size=64 if four else None)
-    if method in _DEFAULT_BITS:
-        group = 32 if method == "mxfp4" else None  # MXFP4: one 8-bit scale for 32 values
-        bits = raw.get("bits", _DEFAULT_BITS[method])
         return Quantization(
-            method=method, bits=bits, group_size=group, experts_only=method == "mxfp4"
+            method=method, bits=_bits(config, raw), group_size=_group(config, raw, 128)
         )
+    if method == "bitsandbytes":
+        return _bitsandbytes(config, raw)
+    if method.startswith("modelopt"):
+        return _modelopt(config, raw, method)
+    if method in _EIGHT_BITS:
+        return Quantization(method=method, bits=8)
+    if method in ("mxfp4", "gpt_oss_mxfp4"):  # one 8-bit scale for 32 values
+        return Quantization(method="mxfp4", bits=4, group_size=32, experts_only=True)
+    if method == "gguf":
+        return Quantization(method=method, bits=_bits(config, raw))
     raise config.error("quantization_config.quant_method", method, "a method that vLLM loads")
+
+
+def _bitsandbytes(config: ModelConfig, raw: Mapping[str, Any]) -> Quantization:
+    """NF4 in blocks of 64, or LLM.int8() with a scale a row."""
+    four = raw.get("load_in_4bit")
+    if four is None:
+        four = raw.get("bits") == 4
+    if not isinstance(four, bool):
+        raise config.error("quantization_config.load_in_4bit", four, "true or false")
+    return Quantization(
+        method="bitsandbytes", bits=4 if four else 8, group_size=64 if four else None
+    )
+
+
+def _modelopt(config: ModelConfig, raw: Mapping[str, Any], method: str) -> Quantization:
+    """``quant_algo`` stands in the object itself, or one deeper as ModelOpt writes its own file."""
+    inner = raw.get("quantization")
+    algorithm = raw.get("quant_algo") or (
+        inner.get("quant_algo") if isinstance(inner, Mapping) else None
+    )
+    if algorithm is None and method in ("modelopt", "modelopt_fp4", "modelopt_mxfp8"):
+        algorithm = {"modelopt": "FP8", "modelopt_fp4": "NVFP4", "modelopt_mxfp8": "MXFP8"}[method]
+    found = _MODELOPT.get(str(algorithm).upper())
+    if found is None:
+        raise config.error("quantization_config.quant_algo", algorithm, f"one of {set(_MODELOPT)}")
+    return Quantization(*found)
 
 
 def _compressed_tensors(config: ModelConfig, raw: Mapping[str, Any]) -> Quantization:
     groups = raw.get("config_groups")
     weights: Any = raw
-    if isinstance(groups, Mapping) and groups:
-        first = next(iter(groups.values()))
-        weights = first.get("weights") if isinstance(first, Mapping) else None
-        if not isinstance(weights, Mapping):
+    if groups is not None:
+        first = next(iter(groups.values()), None) if isinstance(groups, Mapping) else None
+        stated = first.get("weights") if isinstance(first, Mapping) else None
+        if not isinstance(stated, Mapping):
             raise config.error("quantization_config.config_groups", groups, "groups with weights")
-        weights = {"bits": weights.get("num_bits"), "group_size": weights.get("group_size")}
+        weights = {"bits": stated.get("num_bits"), "group_size": stated.get("group_size")}
     ignored = raw.get("ignore") or ()
+    if not isinstance(ignored, list | tuple):
+        raise config.error("quantization_config.ignore", ignored, "a list of names")
     return Quantization(
         method="compressed-tensors",
-        bits=_positive(config, weights, "bits"),
-        group_size=weights.get("group_size"),
+        bits=_bits(config, weights),
+        group_size=_group(config, weights, None),
         experts_only=any("self_attn" in str(pattern) for pattern in ignored),
     )
 
 
-def _positive(config: ModelConfig, raw: Mapping[str, Any], field: str) -> int:
-    value = raw.get(field)
+def _bits(config: ModelConfig, raw: Mapping[str, Any]) -> int:
+    value = raw.get("bits", raw.get("w_bit"))
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 16:
-        raise config.error(f"quantization_config.{field}", value, "a number of bits")
+        raise config.error("quantization_config.bits", value, "a number of bits")
+    return value
+
+
+def _group(config: ModelConfig, raw: Mapping[str, Any], default: int | None) -> int | None:
+    """Weights that share a scale; None for one scale a channel, which is also written -1."""
+    value = raw.get("group_size", raw.get("q_group_size", default))
+    if value is None or value == -1:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1 << 20:
+        raise config.error("quantization_config.group_size", value, "a group's size, or -1")
     return value

@@ -1,12 +1,10 @@
-"""What a vLLM release implements (``vllm.json``, made by ``build``)."""
+"""What releases of vLLM and transformers implement, from their source (``generate``).
 
-import json
-from pathlib import Path
+``vllm.json``      architectures, model types, quantization methods, what was dropped
+``modules.json``   the names each text architecture gives to parts of a model
+``defaults.json``  what a nested config leaves out, because it equals its class's default
+"""
 
-_TABLE = Path(__file__).with_name("vllm.json")
+from skyserve_llm.sources.registry.read import architecture_support, nested_defaults
 
-
-def vllm_registry() -> tuple[frozenset[str], str]:
-    """(names of the architectures, the vLLM version they were read from)."""
-    table = json.loads(_TABLE.read_text(encoding="utf-8"))
-    return frozenset(table["architectures"]), table["vllm_version"]
+__all__ = ["architecture_support", "nested_defaults"]

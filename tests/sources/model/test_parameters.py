@@ -31,15 +31,27 @@ ROUTER_BIAS_LAYERS = {
 }
 
 
+# Buffers too: Gemma 4's scalar in each layer, and the two scales of its vision tower.
+GEMMA_4_BUFFERS = 30 + 2 * 1152
+
+
 def expected(model: ModelSpec) -> int:
-    vision_counted = model.id == "google/gemma-4-26B-A4B"
-    vision = 0 if vision_counted else model.parameters.vision
-    return TOTALS[model.id] + vision + ROUTER_BIAS_LAYERS.get(model.id, 0) * model.num_experts
+    if model.id == "google/gemma-4-26B-A4B":  # counted with its tower
+        return TOTALS[model.id] + GEMMA_4_BUFFERS
+    router_biases = ROUTER_BIAS_LAYERS.get(model.id, 0) * model.num_experts
+    return TOTALS[model.id] + model.parameters.vision + router_biases
 
 
 @pytest.mark.parametrize("name", sorted(TOTALS))
 def test_the_closed_form_is_exact(name: str) -> None:
     assert MODELS[name].parameters.total == expected(MODELS[name])
+
+
+def test_a_searched_architecture_is_counted_layer_by_layer() -> None:
+    model = MODELS["nvidia/Llama-3_3-Nemotron-Super-49B-v1"]
+    assert model.parameters.total == 49_867_145_216  # what its hub page shows
+    (group,) = model.attention
+    assert (group.layers, group.kv_heads, group.head_dim) == (49, 8, 128)
 
 
 def test_phixtral_is_counted_expert_by_expert() -> None:
