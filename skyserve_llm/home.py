@@ -2,6 +2,7 @@
 
     plan.json            the plan last made
     ledger.sqlite        what ran and what it cost
+    models/              what the Hub told of models, with its date
     services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
 """
 
@@ -19,6 +20,10 @@ def plan_path() -> Path:
 
 def ledger_path() -> Path:
     return home() / "ledger.sqlite"
+
+
+def models_dir() -> Path:
+    return home() / "models"
 
 
 def services_dir() -> Path:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from skyserve_llm.cli.planning import ModelRequest
 from skyserve_llm.errors import InputError
 from skyserve_llm.types import EngineArgs, GpuRequest, Market, Workload
 
@@ -57,6 +58,9 @@ _PLANNING = (
     click.option("--region", "regions", multiple=True, help="Only this region (repeatable)."),
     click.option("--gpus", type=GPUS, multiple=True, help="Only this GPU: L4 or L4:1."),
     click.option("--max-price", type=MONEY, help="At most so many USD an hour for a replica."),
+    click.option("--revision", help="Branch, tag or commit of a model on the Hub; also MODEL@…."),
+    click.option("--refresh-model", is_flag=True,
+                 help="Ask the Hub again, for a bundled model too."),
     click.option("--replicas", type=POSITIVE, help="How many replicas the bill is for [1]."),
     click.option("--concurrency", type=POSITIVE, default=8, show_default=True,
                  help="Requests that one replica holds at once."),
@@ -94,6 +98,10 @@ def output_option(function: F) -> F:
         default="table",
         show_default=True,
     )(function)
+
+
+def model_request(name: str, values: dict[str, Any]) -> ModelRequest:
+    return ModelRequest(name, values["revision"], values["refresh_model"])
 
 
 def market(values: dict[str, Any], *, every_place: bool = False) -> Market:

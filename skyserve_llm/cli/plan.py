@@ -26,11 +26,17 @@ def command(
 ) -> None:
     """Every way to serve MODEL, from the cheapest month up.
 
-    MODEL is the id of a bundled model or a folder that holds a config.json. The plan is kept
-    for `llmbudget render` and `llmbudget deploy`.
+    MODEL is a model's id on the Hugging Face Hub (owner/name, or owner/name@revision), a folder
+    that holds a config.json, or one of `llmbudget models`, which need no network. The plan is
+    kept for `llmbudget render` and `llmbudget deploy`.
     """
-    market = options.market(values, every_place=all_places)
-    plan = plan_model(model, market, options.workload(values), options.engine_args(values))
+    plan = plan_model(
+        options.model_request(model, values),
+        options.market(values, every_place=all_places),
+        options.workload(values),
+        options.engine_args(values),
+        output.progress,
+    )
     document = to_json(plan)
     if plan.chosen is not None:
         save_plan(document)

@@ -2,11 +2,12 @@
 plan last made is kept."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from skyserve_llm.errors import InputError
+from skyserve_llm.errors import InputError, NoFeasiblePlanError
 from skyserve_llm.home import plan_path
 from skyserve_llm.planner import make_plan
 from skyserve_llm.planner.engine import choose_engine
@@ -15,17 +16,56 @@ from skyserve_llm.sources.hub import load_model
 from skyserve_llm.sources.offers import load_offers
 from skyserve_llm.sources.rates import load_rates
 from skyserve_llm.sources.registry import architecture_support
-from skyserve_llm.types import EngineArgs, Market, Plan, Workload
+from skyserve_llm.types import EngineArgs, EngineChoice, Market, ModelSpec, Plan, Workload
 
 
-def plan_model(name: str, market: Market, workload: Workload, engine_args: EngineArgs) -> Plan:
-    """Read what is known of the model and the market, and plan."""
-    model = load_model(name)
+class ModelRequest(NamedTuple):
+    """Which model is asked for, and whether the Hub is to be asked again."""
+
+    name: str
+    revision: str | None = None
+    refresh: bool = False
+
+
+def find_model(
+    request: ModelRequest, progress: Callable[[str], None] = lambda line: None
+) -> tuple[ModelSpec, EngineChoice]:
+    """The model's facts, and the engine that serves it.
+
+    Raises:
+        InputError: no such model, no access to it, or facts that cannot be used.
+        NoFeasiblePlanError: no engine of ours serves it.
+    """
+    name, revision, refresh = request
+    model = load_model(name, revision=revision, refresh=refresh, progress=progress)
+    engine = choose_engine(model, architecture_support(model))
+    if engine.name is None:
+        raise NoFeasiblePlanError(
+            f"no engine serves {model.id}: {engine.reason}",
+            hint="`llmbudget models` lists models that can be served",
+        )
+    return model, engine
+
+
+def plan_model(
+    request: ModelRequest,
+    market: Market,
+    workload: Workload,
+    engine_args: EngineArgs,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Plan:
+    """Read what is known of the model and the market, and plan.
+
+    Raises:
+        InputError: the model's facts or the workload cannot be used.
+        NoFeasiblePlanError: no engine of ours serves the model.
+    """
+    model, engine = find_model(request, progress)
     gpus = load_gpus()
     offers, prices = load_offers(market, gpus)
     return make_plan(
         model,
-        choose_engine(model, architecture_support(model)),
+        engine,
         gpus=gpus,
         offers=offers,
         prices=prices,

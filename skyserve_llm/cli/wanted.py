@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from skyserve_llm.cli import options
+from skyserve_llm.cli import options, output
 from skyserve_llm.cli.planning import plan_model, save_plan, saved_plan, to_json
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
 from skyserve_llm.types import Plan
@@ -65,7 +65,11 @@ def wanted_plan(model: str | None, values: dict[str, Any]) -> Plan:
             )
         return saved_plan()
     plan = plan_model(
-        model, options.market(values), options.workload(values), options.engine_args(values)
+        options.model_request(model, values),
+        options.market(values),
+        options.workload(values),
+        options.engine_args(values),
+        output.progress,
     )
     if plan.chosen is None:
         raise NoFeasiblePlanError(

@@ -28,6 +28,9 @@ _DTYPES = {
     "fp32": "float32",
 }
 
+PER_LAYER = {"num_experts", "num_experts_per_tok", "n_shared_experts", "moe_intermediate_size"}
+"""Fields that may be a list of one number a layer, all the same (Hunyuan, ERNIE)."""
+
 Flag = bool | tuple[str, bool]
 """True, False, or the name of a field that says so and what its absence means."""
 
@@ -76,8 +79,8 @@ class ModelConfig:
         value = self.get(field)
         if value is None and default is not None:
             return default
-        if isinstance(value, list) and value and value.count(value[0]) == len(value):
-            value = value[0]  # one number a layer, all of them the same (Hunyuan, ERNIE)
+        if field in PER_LAYER and isinstance(value, list) and value == value[:1] * len(value):
+            value = next(iter(value), None)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.error(field, value, "a whole number")
         if not minimum <= value < MAX_INTEGER:
