@@ -24,6 +24,9 @@ _CACHES_A_LATENT = {
 }  # fmt: skip
 """Families whose latent vLLM caches as it is (``is_deepseek_mla``); it expands all others'."""
 
+_WIDE_BY_DEFAULT = ("nemotron_h", "qwen3_5")
+"""Families whose recurrent state is float32 even if the config does not say so."""
+
 _UNKNOWN_MEMORY = ("compress_ratios", "linear_attn_config", "ssm_cfg", "sparse_attention_config")
 """Fields of kinds of attention whose memory we do not know."""
 
@@ -59,9 +62,10 @@ def _latent_layers(config: ModelConfig) -> tuple[AttentionLayers, ...]:
     if not config.has("index_head_dim"):
         return (mla,)
     # DeepSeek sparse attention caches one index key a token: fp8, with a float32 scale for
-    # each 128 values, which is 132 bytes = 66 values of 16 bits (vLLM's indexer cache).
-    index_values = (config.integer("index_head_dim") + 4) // 2
-    return (mla, AttentionLayers(kind="mla", layers=layers, latent_dim=index_values))
+    # each 128 values (vLLM's ``DeepseekV32IndexerCache``).
+    key = config.integer("index_head_dim")
+    key_bytes = key + 4 * -(-key // 128)
+    return (mla, AttentionLayers(kind="index", layers=layers, latent_dim=key_bytes))
 
 
 def _groups(config: ModelConfig, layer: Layer, number: int) -> list[AttentionLayers]:
@@ -75,40 +79,55 @@ def _groups(config: ModelConfig, layer: Layer, number: int) -> list[AttentionLay
         return [full, *_groups(config, Layer("mamba2"), number)]
     state = _STATES.get(layer.kind)
     if state is not None:
-        return [AttentionLayers(kind="state", layers=number, state_values=state(config))]
-    window = sliding_window(config) or config.integer("attention_chunk_size", 0)
-    return [full._replace(kind="sliding", window=window) if window else full]
+        window, recurrent = state(config)
+        wide = recurrent if _is_wide(config) else 0
+        values = window + recurrent
+        return [AttentionLayers(kind="state", layers=number, state_values=values, wide_values=wide)]
+    if window := sliding_window(config):
+        return [full._replace(kind="sliding", window=window)]
+    if chunk := config.integer("attention_chunk_size", 0):
+        return [full._replace(kind="chunked", window=chunk)]
+    return [full]
 
 
-def _delta_net_state(config: ModelConfig) -> int:
+def _is_wide(config: ModelConfig) -> bool:
+    """Whether the recurrent state is kept in float32: as the config says, or vLLM by itself
+    (vllm/model_executor/models/config.py)."""
+    for field in ("mamba_ssm_dtype", "mamba_ssm_cache_dtype"):
+        if config.has(field):
+            return config.text(field) == "float32"
+    return config.text("model_type").startswith(_WIDE_BY_DEFAULT)
+
+
+def _delta_net_state(config: ModelConfig) -> tuple[int, int]:
     """Convolution window and recurrent matrix of a gated DeltaNet layer (Qwen3-Next)."""
     keys = config.integer("linear_num_key_heads") * config.integer("linear_key_head_dim")
     values = config.integer("linear_num_value_heads") * config.integer("linear_value_head_dim")
     window = (config.integer("linear_conv_kernel_dim") - 1) * (2 * keys + values)
-    return window + values * config.integer("linear_key_head_dim")
+    return window, values * config.integer("linear_key_head_dim")
 
 
-def _mamba2_state(config: ModelConfig) -> int:
+def _mamba2_state(config: ModelConfig) -> tuple[int, int]:
     """Convolution window and SSM state of a Mamba-2 layer."""
     inner = config.integer("mamba_num_heads") * config.integer("mamba_head_dim")
     state = config.integer("ssm_state_size")
     window = (config.integer("conv_kernel") - 1) * (inner + 2 * config.integer("n_groups") * state)
-    return window + inner * state
+    return window, inner * state
 
 
-def _mamba_state(config: ModelConfig) -> int:
+def _mamba_state(config: ModelConfig) -> tuple[int, int]:
     """Convolution window and SSM state of a Mamba layer."""
     inner = config.integer("mamba_expand") * config.integer("hidden_size")
     window = (config.integer("conv_kernel") - 1) * inner
-    return window + inner * config.integer("ssm_state_size")
+    return window, inner * config.integer("ssm_state_size")
 
 
-def _convolution_state(config: ModelConfig) -> int:
+def _convolution_state(config: ModelConfig) -> tuple[int, int]:
     """The window of LFM2's short convolution."""
-    return (config.integer("conv_L_cache", 3) - 1) * config.integer("hidden_size")
+    return (config.integer("conv_L_cache", 3) - 1) * config.integer("hidden_size"), 0
 
 
-_STATES: dict[str, Callable[[ModelConfig], int]] = {
+_STATES: dict[str, Callable[[ModelConfig], tuple[int, int]]] = {
     "delta": _delta_net_state,
     "mamba": _mamba_state,
     "mamba2": _mamba2_state,

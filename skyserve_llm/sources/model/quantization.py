@@ -53,7 +53,12 @@ def quantization(config: ModelConfig) -> Quantization | None:
     if method.startswith("modelopt"):
         return _modelopt(config, raw, method)
     if method in _EIGHT_BITS:
-        return Quantization(method=method, bits=8)
+        return Quantization(
+            method=method,
+            bits=8,
+            group_size=_block(config, raw),
+            skips_attention=_skips_attention(config, raw),
+        )
     if method in ("mxfp4", "gpt_oss_mxfp4"):  # one 8-bit scale for 32 values
         return Quantization(method="mxfp4", bits=4, group_size=32, experts_only=True)
     if method == "gguf":
@@ -112,6 +117,24 @@ def _bits(config: ModelConfig, raw: Mapping[str, Any]) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 16:
         raise config.error("quantization_config.bits", value, "a number of bits")
     return value
+
+
+def _skips_attention(config: ModelConfig, raw: Mapping[str, Any]) -> bool:
+    """Whether attention's projections are among the modules left as they were."""
+    skipped = raw.get("modules_to_not_convert") or ()
+    if not isinstance(skipped, list | tuple):
+        raise config.error("quantization_config.modules_to_not_convert", skipped, "a list of names")
+    return any("self_attn" in str(name) for name in skipped)
+
+
+def _block(config: ModelConfig, raw: Mapping[str, Any]) -> int | None:
+    """The side of the squares that share a scale (DeepSeek's fp8); None for one scale a tensor."""
+    block = raw.get("weight_block_size")
+    if block is None:
+        return None
+    if not isinstance(block, list | tuple) or len(block) != 2 or block[0] != block[1]:
+        raise config.error("quantization_config.weight_block_size", block, "two equal sides")
+    return _group(config, {"group_size": block[0]}, None)
 
 
 def _group(config: ModelConfig, raw: Mapping[str, Any], default: int | None) -> int | None:

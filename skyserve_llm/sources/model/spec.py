@@ -8,6 +8,7 @@ from skyserve_llm.errors import InputError
 from skyserve_llm.sources.model.attention import attention_layers
 from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.sources.model.context import context_length
+from skyserve_llm.sources.model.dimensions import dimensions
 from skyserve_llm.sources.model.families import FAMILIES, Family
 from skyserve_llm.sources.model.feed_forward import feed_forward_width, num_experts
 from skyserve_llm.sources.model.layers import num_hidden_layers
@@ -75,6 +76,7 @@ def model_spec(
         custom_code=config.custom_code,
         checkpoint_bytes=weights.size_bytes if weights else None,
         tensor_modules=weights.modules if weights else (),
+        dimensions=dimensions(config, family or Family()),
     )
 
 
