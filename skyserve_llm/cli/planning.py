@@ -10,13 +10,24 @@ from typing import Any, NamedTuple
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
 from skyserve_llm.home import plan_path
 from skyserve_llm.planner import make_plan
+from skyserve_llm.planner.alternatives import alternatives
 from skyserve_llm.planner.engine import choose_engine
 from skyserve_llm.sources.gpus import load_gpus
 from skyserve_llm.sources.hub import load_model
 from skyserve_llm.sources.offers import load_offers
 from skyserve_llm.sources.rates import load_rates
 from skyserve_llm.sources.registry import architecture_support
-from skyserve_llm.types import EngineArgs, EngineChoice, Market, ModelSpec, Plan, Workload
+from skyserve_llm.sources.variants import load_variants
+from skyserve_llm.types import (
+    Candidate,
+    EngineArgs,
+    EngineChoice,
+    Market,
+    ModelSpec,
+    Plan,
+    Variant,
+    Workload,
+)
 
 
 class ModelRequest(NamedTuple):
@@ -72,7 +83,24 @@ def plan_model(
         rates=load_rates(),
         workload=workload,
         engine_args=engine_args,
+        variants=known_variants(model, engine_args),
     )
+
+
+def known_variants(model: ModelSpec, engine_args: EngineArgs) -> tuple[Variant, ...]:
+    """Repositories with the model's weights quantized, where they may be wanted."""
+    if model.quantization is not None or engine_args.quantization == "none":
+        return ()
+    return load_variants(model.id)
+
+
+def served_model(request: ModelRequest, plan: Plan, candidate: Candidate) -> ModelSpec:
+    """The facts of what ``candidate`` would load: the model, or what is smaller in its place."""
+    model, engine = find_model(request)
+    wanted = plan.engine_args.quantization
+    found = alternatives(model, engine.name, wanted, known_variants(model, plan.engine_args))
+    same = (one for one in found if one.altered == candidate.altered)
+    return next(one.model for one in same if one.repository == candidate.repository)
 
 
 def to_json(value: object) -> str:

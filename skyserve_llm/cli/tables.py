@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from skyserve_llm.types import Candidate, Plan, Rejection
+from skyserve_llm.types import Candidate, ModelSummary, Plan, Rejection, Workload
 from skyserve_llm.units import count, gib, usd, usd_per_hour
 
 NEAREST_MISSES = 5
@@ -14,7 +14,7 @@ NEAREST_MISSES = 5
 
 def plan_report(plan: Plan, total: int) -> Iterator[Table | Text]:
     """The model and its memory, the candidates, and what the month is made of."""
-    yield _model(plan)
+    yield model_lines(plan.model, plan.workload)
     choice = plan.choice
     if choice is None:
         yield from nearest_misses(plan.rejected)
@@ -23,8 +23,17 @@ def plan_report(plan: Plan, total: int) -> Iterator[Table | Text]:
     yield candidates_table(plan)
     if total > len(plan.candidates):
         yield Text(f"{total - len(plan.candidates)} more; --limit shows them", style="dim")
+    yield from _smaller(plan)
     yield _month(choice, plan)
     yield _ages(plan)
+
+
+def _smaller(plan: Plan) -> Iterator[Text]:
+    """What is shown with other weights than the checkpoint's, and how to have it."""
+    shown = {one.altered: one for one in plan.candidates if one.altered}
+    for altered, one in shown.items():
+        ask = f"`llmbudget plan {one.repository}`" if one.repository else "--quantization fp8"
+        yield Text(f"weights   {one.quantization}: {altered}; {ask} asks for it")
 
 
 def nearest_misses(rejected: tuple[Rejection, ...]) -> Iterator[Table | Text]:
@@ -38,8 +47,8 @@ def nearest_misses(rejected: tuple[Rejection, ...]) -> Iterator[Table | Text]:
 
 def candidates_table(plan: Plan) -> Table:
     table = plain_table(
-        "INFRA", "INSTANCE", "GPUS", "SPOT", "$/hr", "$/month", "KV TOKENS", "REQUESTS",
-        "TOKENS/S", "$/1M OUT", "CHOSEN", right={4, 5, 6, 7, 8, 9},
+        "INFRA", "INSTANCE", "GPUS", "WEIGHTS", "SPOT", "$/hr", "$/month", "KV TOKENS", "REQUESTS",
+        "TOKENS/S", "$/1M OUT", "CHOSEN", right={5, 6, 7, 8, 9, 10},
     )  # fmt: skip
     for index, candidate in enumerate(plan.candidates):
         speed = candidate.throughput.output_tokens_per_s
@@ -48,6 +57,7 @@ def candidates_table(plan: Plan) -> Table:
             infra(candidate),
             candidate.instance_type,
             f"{candidate.gpu}:{candidate.gpu_count}",
+            candidate.quantization if candidate.altered else "",
             "spot" if candidate.spot else "",
             usd_per_hour(candidate.price_per_hour),
             usd(candidate.month.total),
@@ -68,8 +78,8 @@ def infra(candidate: Candidate) -> str:
     return f"{candidate.cloud}/{place}".rstrip("/")
 
 
-def _model(plan: Plan) -> Text:
-    model, load = plan.model, plan.workload
+def model_lines(model: ModelSummary, load: Workload) -> Text:
+    """What is served, by what, and for which load."""
     size = f"{count(model.parameters)} parameters"
     if model.active_parameters != model.parameters:
         size += f" ({count(model.active_parameters)} active)"
