@@ -62,7 +62,7 @@ def test_a_config_by_custom_code_names_the_flag_it_needs() -> None:
     [
         ("GPTNeoForCausalLM", "gpt_neo", "transformers", "has no GPTNeoForCausalLM"),
         ("BaichuanForCausalLM", "baichuan", None, "until 0.23.0"),
-        ("BartForConditionalGeneration", "bart", "transformers", "only by a plugin"),
+        ("BartForConditionalGeneration", "bart", None, "only by a plugin"),
         ("BertModel", "bert", None, "answers no chat"),
         ("MedusaModel", "medusa", None, "answers no chat"),
         ("NoSuchForCausalLM", "nosuch", None, "no code of its own"),

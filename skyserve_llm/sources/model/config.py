@@ -74,8 +74,15 @@ class ModelConfig:
     def has(self, field: str) -> bool:
         return self.get(field) is not None
 
-    def integer(self, field: str, default: int | None = None, *, minimum: int = 1) -> int:
-        """``field`` as an integer of at least ``minimum``; ``default`` where it is absent."""
+    def integer(
+        self,
+        field: str,
+        default: int | None = None,
+        *,
+        minimum: int = 1,
+        maximum: int = MAX_INTEGER,
+    ) -> int:
+        """``field`` as an integer within these bounds; ``default`` where it is absent."""
         value = self.get(field)
         if value is None and default is not None:
             return default
@@ -83,8 +90,8 @@ class ModelConfig:
             value = next(iter(value), None)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.error(field, value, "a whole number")
-        if not minimum <= value < MAX_INTEGER:
-            raise self.error(field, value, f"between {minimum} and {MAX_INTEGER}")
+        if not minimum <= value < maximum:
+            raise self.error(field, value, f"between {minimum} and {maximum}")
         return value
 
     def number(self, field: str, value: object) -> float:

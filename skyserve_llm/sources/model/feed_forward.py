@@ -5,9 +5,7 @@ from typing import NamedTuple
 from skyserve_llm.sources.model.blocks import blocks
 from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.sources.model.families import Family
-from skyserve_llm.sources.model.layers import num_hidden_layers
-
-MAX_LAYERS = 1 << 16
+from skyserve_llm.sources.model.layers import MAX_LAYERS, num_hidden_layers
 
 _BOTH_IN_EVERY_LAYER = {"gemma4", "gemma4_text"}
 """Families whose layers have a dense MLP beside their experts."""
@@ -135,13 +133,12 @@ def _mlp(config: ModelConfig, family: Family, width: int) -> int:
 def split_layers(config: ModelConfig) -> tuple[int, int]:
     """(layers with a dense MLP, layers with experts)."""
     layers = num_hidden_layers(config)
-    for field, dense, sparse in (
-        ("hybrid_override_pattern", "-", "E"),
-        ("mlp_layer_types", "dense", "sparse"),
-    ):
-        listed = config.get(field)
-        if listed is not None:
-            return listed.count(dense), listed.count(sparse)
+    pattern = config.get("hybrid_override_pattern")
+    if isinstance(pattern, str):
+        return pattern.count("-"), pattern.count("E")
+    listed = config.names("mlp_layer_types")
+    if listed is not None:
+        return listed.count("dense"), listed.count("sparse")
     kinds = config.names("layer_types")
     if kinds is not None and {"mlp", "moe"} & set(kinds):  # Nemotron-H's layers do one thing each
         return kinds.count("mlp"), kinds.count("moe")

@@ -12,6 +12,9 @@ from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.sources.model.context import context_length
 from skyserve_llm.sources.model.families import FAMILIES
 
+MAX_LAYERS = 10_000
+"""Many times what any model has; a larger number is a damaged file."""
+
 
 class Layer(NamedTuple):
     """What mixes tokens in one layer; heads where it is softmax attention.
@@ -139,7 +142,7 @@ def num_hidden_layers(config: ModelConfig) -> int:
         listed = config.get("hybrid_override_pattern") or config.names("layer_types")
         if listed:
             return len(listed)
-    return config.integer("num_hidden_layers")
+    return config.integer("num_hidden_layers", maximum=MAX_LAYERS)
 
 
 def _listed_kinds(config: ModelConfig, layers: int) -> list[str] | None:
@@ -198,7 +201,7 @@ def _windowed_kinds(config: ModelConfig, layers: int) -> list[str]:
         full = config.integer("max_window_layers", minimum=0)
         return ["full_attention" if i < full else "sliding_attention" for i in range(layers)]
     pattern = config.get("sliding_window_pattern")
-    if isinstance(pattern, str):  # EXAONE: "LLLG", one letter a layer, over and over
+    if isinstance(pattern, str) and pattern:  # EXAONE: "LLLG", one letter a layer, over and over
         return [
             "full_attention" if pattern[i % len(pattern)] == "G" else "sliding_attention"
             for i in range(layers)
