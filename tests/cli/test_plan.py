@@ -129,7 +129,7 @@ def test_a_local_folder_is_planned(capsys: pytest.CaptureFixture[str], tmp_path:
 @pytest.mark.parametrize(
     ("args", "code", "said", "hint"),
     [
-        (["mlabonne/phixtral-4x2"], 2, "unknown model", "phixtral-4x2_8"),
+        (["mlabonne/phixtral-4x2"], 2, "cannot reach", "phixtral-4x2_8"),
         (["./nowhere"], 2, "no config.json", "folder"),
         ([PHIXTRAL, "--gpus", "L5"], 2, "L5", "L4"),
         ([PHIXTRAL, "--gpus", "L4:x"], 2, "count", "--help"),

@@ -1,7 +1,8 @@
-"""The bundled models (``models.json``): facts that need no network and no waiting.
+"""The bundled models: facts that need no network, and no arithmetic either.
 
-One model a line, its config by the present field names, with its source. Knows how the table is
-laid out and nothing of what a field means.
+``models.json`` holds their configs, by present field names, each with its source; ``specs.json``
+is what ``sources.model`` makes of them (``generate``), a model a line, so that planning one of
+them reads one line and imports nothing that counts weights. A test holds the two together.
 """
 
 import json
@@ -9,49 +10,51 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from skyserve_llm.sources.model.spec import model_spec
-from skyserve_llm.types import ModelSpec
+from skyserve_llm.types import (
+    AttentionLayers,
+    Dimensions,
+    ModelSpec,
+    ParameterCounts,
+    Quantization,
+)
 
-_TABLE = Path(__file__).with_name("models.json")
+_SPECS = Path(__file__).with_name("specs.json")
 
 
 def bundled_model(name: str) -> ModelSpec | None:
     """The bundled model of that id or alias, in any case of letters; None where there is none."""
     wanted = f'"{name}"'.lower()
     for line in _lines():
-        # Only the line that holds the name is parsed: the whole table costs `plan` a millisecond.
         if wanted in line.lower():
-            record = _record(line)
-            for known in (record["id"], *record["aliases"]):
+            names, spec = json.loads(line.rstrip(","))
+            for known in names:
                 if known.lower() == name.lower():
-                    return _spec(record, known)
+                    return _spec(spec)._replace(id=known)
     return None
 
 
 def bundled_models() -> list[ModelSpec]:
     """Every bundled model, in the table's order."""
-    return [_spec(record, record["id"]) for record in map(_record, _lines())]
+    return [_spec(json.loads(line.rstrip(","))[1]) for line in _lines()]
 
 
 def bundled_names() -> list[str]:
     """Every name a bundled model goes by."""
-    records = map(_record, _lines())
-    return [name for record in records for name in (record["id"], *record["aliases"])]
+    return [name for line in _lines() for name in json.loads(line.rstrip(","))[0]]
 
 
 @cache
 def _lines() -> list[str]:
-    return _TABLE.read_text(encoding="utf-8").splitlines()[1:-1]
+    return _SPECS.read_text(encoding="utf-8").splitlines()[1:-1]
 
 
-def _record(line: str) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(line.rstrip(","))
-    return record
-
-
-def _spec(record: dict[str, Any], name: str) -> ModelSpec:
-    return model_spec(
-        record["config"],
-        model_id=name,
-        source=f"bundled: {record['source']}",
+def _spec(values: list[Any]) -> ModelSpec:
+    """A spec from its values in the order of its fields."""
+    flat = ModelSpec._make(values)
+    return flat._replace(
+        quantization=flat.quantization and Quantization._make(flat.quantization),
+        attention=tuple(AttentionLayers._make(group) for group in flat.attention),
+        parameters=ParameterCounts._make(flat.parameters),
+        tensor_modules=tuple(flat.tensor_modules),
+        dimensions=Dimensions._make(flat.dimensions),
     )

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from skyserve_llm.errors import InputError
+from skyserve_llm.sources import hub
 from skyserve_llm.sources.hub import bundled_models, load_model
+from skyserve_llm.sources.hub.generate import specs
 from tests.sources.hub.models import LLAMA
 
 
@@ -16,6 +18,12 @@ def test_a_bundled_model_is_found_by_id_alias_and_any_case() -> None:
     alias = load_model("mistralai/Mixtral-8x7B-Instruct-v0.1")
     assert alias.id == "mistralai/Mixtral-8x7B-Instruct-v0.1"
     assert alias.parameters == load_model("mistralai/Mixtral-8x7B-v0.1").parameters
+
+
+def test_the_bundled_specs_are_what_their_configs_mean() -> None:
+    """After a change of either: python -m skyserve_llm.sources.hub.generate"""
+    shipped = Path(hub.__file__).with_name("specs.json").read_text(encoding="utf-8")
+    assert shipped == specs()
 
 
 def test_every_bundled_model_says_where_its_facts_are_from() -> None:
