@@ -3,6 +3,7 @@
 config.toml          the user's own settings: prices, discounts, rates
 plan.json            the plan last made
 prices/              the price table last refreshed, and the catalogs it was made of
+models/              what the Hub told of models, with its date
 ledger.sqlite        what ran and what it cost
 services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
 """
@@ -33,6 +34,10 @@ def price_store_path() -> Path:
 
 def ledger_path() -> Path:
     return home() / "ledger.sqlite"
+
+
+def models_dir() -> Path:
+    return home() / "models"
 
 
 def services_dir() -> Path:

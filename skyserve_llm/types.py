@@ -26,18 +26,44 @@ Basis = Literal["measured", "modelled", "extrapolated"]
 class AttentionLayers(NamedTuple):
     """``layers`` layers that keep the same state for a token.
 
-    ``full`` and ``sliding`` cache K and V (``kv_heads`` x ``head_dim`` each); ``mla`` caches one
-    latent of ``latent_dim`` values that no rank can split; ``state`` keeps a fixed
-    ``state_values`` numbers for a request, however long (state-space and linear attention).
+    ``full``, ``sliding`` and ``chunked`` cache K and V (``kv_heads`` x ``head_dim`` each), the
+    latter two of no more than ``window`` tokens; ``mla`` caches one latent of ``latent_dim``
+    values that no rank can split, and ``index`` as many bytes of a sparse attention's key;
+    ``state`` keeps ``state_values`` numbers for a request, however long (state-space and linear
+    attention), ``wide_values`` of them in float32 and the others in the model's dtype.
     """
 
-    kind: Literal["full", "sliding", "mla", "state"]
+    kind: Literal["full", "sliding", "chunked", "mla", "index", "state"]
     layers: int
     kv_heads: int = 0
     head_dim: int = 0
     window: int = 0
     latent_dim: int = 0
     state_values: int = 0
+    wide_values: int = 0
+
+
+class Dimensions(NamedTuple):
+    """How wide a token is on its way through a model: what activations are made of.
+
+    Numbers of values for one token, the widest over all layers, before they are split over
+    ranks. ``query`` and ``output`` go into and come out of attention; ``key_value`` is K and V
+    together. ``mlp`` is what a dense MLP holds at its peak (gate, up and their product; the inner
+    layer and its activation where there is no gate), ``shared`` the same of the shared experts,
+    ``expert`` one routed expert's inner width. ``latent_context`` is K and V of one token expanded
+    from a latent (MLA), ``latent_rank`` that latent's own width without its rotary part.
+    ``rope_cache_values`` is not of a token but of the whole model: its table of rotary cosines.
+    """
+
+    query: int = 0
+    output: int = 0
+    key_value: int = 0
+    mlp: int = 0
+    expert: int = 0
+    shared: int = 0
+    latent_context: int = 0
+    latent_rank: int = 0
+    rope_cache_values: int = 0
 
 
 class ParameterCounts(NamedTuple):
@@ -78,20 +104,26 @@ class ParameterCounts(NamedTuple):
 class Quantization(NamedTuple):
     """How a checkpoint's linear weights are stored: ``awq`` 4 bits in groups of 128, …
 
-    ``experts_only`` where attention, dense and shared layers stay in 16 bits (gpt-oss, Kimi).
+    ``experts_only`` where attention, dense and shared layers stay in 16 bits (gpt-oss, Kimi),
+    ``skips_attention`` where only attention does (Llama 3.1's own fp8).
     """
 
     method: str
     bits: int
     group_size: int | None = None
     experts_only: bool = False
+    skips_attention: bool = False
 
 
 class ModelSpec(NamedTuple):
     """What a planner must know of a model, from its config and nothing else.
 
     ``feed_forward_width`` is the widest inner layer a token passes through at once: a dense
-    MLP's, or that of all the experts it is routed to.
+    MLP's, or that of all the experts it is routed to. ``max_new_tokens`` is the limit on an
+    answer that the model's generation config sets for a whole server, ``custom_code`` that the
+    repository brings model classes of its own (``auto_map``). Only where the weights' own
+    metadata were at hand: ``checkpoint_bytes``, what the tensors that a server loads take as
+    stored, and ``tensor_modules``, the names those tensors' layers go by (``layers.self_attn``).
     """
 
     id: str
@@ -111,6 +143,11 @@ class ModelSpec(NamedTuple):
     source: str
     num_experts: int = 0
     num_experts_per_tok: int = 0
+    max_new_tokens: int | None = None
+    custom_code: bool = False
+    checkpoint_bytes: int | None = None
+    tensor_modules: tuple[str, ...] = ()
+    dimensions: Dimensions = Dimensions()
 
     @property
     def active_parameters(self) -> int:
@@ -119,6 +156,26 @@ class ModelSpec(NamedTuple):
             return self.parameters.total
         idle = self.num_experts - self.num_experts_per_tok
         return self.parameters.total - self.parameters.experts * idle // self.num_experts
+
+
+class Variant(NamedTuple):
+    """A repository with the same weights quantized, and where that is known from."""
+
+    repository: str
+    quantization: Quantization
+    source: str
+
+
+class Served(NamedTuple):
+    """What would be loaded: a checkpoint as it is, or something smaller in its place.
+
+    ``altered`` says how it differs from what was asked for, None where it does not; ``repository``
+    is what to load where that is not the model's own.
+    """
+
+    model: ModelSpec
+    repository: str | None = None
+    altered: str | None = None
 
 
 # --- what can be rented --------------------------------------------------------------------
@@ -207,15 +264,24 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineArgs:
-    """vLLM's own knobs under vLLM's own names; None is vLLM's default for the card."""
+    """vLLM's own knobs under vLLM's own names; None is vLLM's default for the card.
+
+    ``quantization`` is ``auto`` (the checkpoint as it is, and beside it what would be smaller),
+    ``none`` (only as it is) or a method. ``vllm_version`` is the release whose accounting the
+    estimate follows; the default is the one the replica installs (requirements/).
+    """
 
     gpu_memory_utilization: float = 0.92
     tensor_parallel_size: int | None = None
+    pipeline_parallel_size: int = 1
     max_num_batched_tokens: int | None = None
     max_num_seqs: int | None = None
     kv_cache_dtype: str = "auto"
+    block_size: int | None = None
     enforce_eager: bool = False
+    quantization: str = "auto"
     dtype: str | None = None
+    vllm_version: str = "0.32.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +314,11 @@ class Market(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEstimate:
-    """Bytes per GPU, as vLLM logs them per rank."""
+    """Bytes per GPU, as vLLM logs them per rank.
+
+    ``kv_cache_low_bytes`` and ``kv_cache_high_bytes`` are the band that what vLLM will log is
+    expected in: the weights are known to the megabyte, what is taken beside them is not.
+    """
 
     weights_bytes: int
     kv_cache_bytes: int
@@ -256,6 +326,8 @@ class MemoryEstimate:
     activation_bytes: int
     overhead_bytes: int
     per_gpu_capacity_bytes: int
+    kv_cache_low_bytes: int = 0
+    kv_cache_high_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +359,10 @@ class MonthlyBill:
 class Candidate:
     """One way to serve the model: where, on what, how well and for how much.
 
-    ``price_marks`` say what is wrong with the price (``sources/suspicion.py``).
+    ``price_marks`` say what is wrong with the price (``sources/suspicion.py``). ``altered`` says
+    how what is served differs from the checkpoint that was asked for (quantized on the way in,
+    another repository); None where it is that checkpoint. ``repository`` is then what to load,
+    None where it is the plan's own model.
     """
 
     rank: int
@@ -311,6 +386,9 @@ class Candidate:
     throughput: ThroughputEstimate
     month: MonthlyBill
     usd_per_million_output_tokens: Decimal | None
+    pipeline_parallel_size: int = 1
+    repository: str | None = None
+    altered: str | None = None
 
     @property
     def suspect(self) -> bool:
@@ -322,12 +400,41 @@ class Rejection:
     """A GPU and count that cannot serve the model, and why.
 
     ``shortfall_bytes`` is what each GPU lacks; None where memory is not the reason.
+    ``max_model_len_that_fits`` is the longest context that one request could have there; None
+    where there is none, or memory is not the reason.
     """
 
     gpu: str
     gpu_count: int
     reason: str
     shortfall_bytes: int | None = None
+    max_model_len_that_fits: int | None = None
+
+
+class ArchitectureSupport(NamedTuple):
+    """What a release of vLLM, and of transformers under it, knows of one model's architecture.
+
+    ``kind``: ``text`` and ``multimodal`` are classes of vLLM's own, ``pooling`` and ``draft`` too
+    but not to chat with; ``transformers`` its registry hands to the Transformers backend;
+    ``compatible`` is a transformers class which that backend may run and ``foreign`` one which it
+    cannot; ``unknown`` is in neither library. ``model_types`` are those transformers gives the
+    architecture (empty: it does not know it), ``experts`` whether the class reads a number of
+    experts (None: not told), ``modules`` the names it gives to parts of a model (empty: not told).
+    ``quantization_extra`` is the extra of vLLM's that brings a method which it has not itself.
+    """
+
+    vllm_version: str
+    kind: Literal[
+        "text", "multimodal", "pooling", "draft", "transformers", "compatible", "foreign", "unknown"
+    ]
+    model_types: tuple[str, ...] = ()
+    experts: bool | None = None
+    modules: frozenset[str] = frozenset()
+    model_type_known: bool = True
+    quantization_known: bool = True
+    quantization_extra: str | None = None
+    last_version: str | None = None
+    plugin: str | None = None
 
 
 class EngineChoice(NamedTuple):

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skyserve_llm.planner.cost import CONTROLLER_DISK_GIB, disk_size_gib, stream_bytes_per_token
-from skyserve_llm.types import MARKS, Candidate, Plan, Rejection
+from skyserve_llm.types import MARKS, Candidate, ModelSummary, Plan, Rejection, Workload
 from skyserve_llm.units import HOURS_PER_MONTH, count, gib, usd, usd_per_hour
 
 NEAREST_MISSES = 5
@@ -15,7 +15,7 @@ NEAREST_MISSES = 5
 
 def plan_report(plan: Plan, total: int) -> Iterator[Table | Text]:
     """The model and its memory, the candidates, and what the month is made of."""
-    yield _model(plan)
+    yield model_lines(plan.model, plan.workload)
     choice = plan.choice
     if choice is None:
         yield from nearest_misses(plan.rejected)
@@ -24,10 +24,19 @@ def plan_report(plan: Plan, total: int) -> Iterator[Table | Text]:
     yield candidates_table(plan)
     if total > len(plan.candidates):
         yield Text(f"{total - len(plan.candidates)} more; --limit shows them", style="dim")
+    yield from _smaller(plan)
     yield _month(choice, plan)
     yield from _speed(choice, plan)
     yield from _doubts(plan, choice)
     yield _prices(plan)
+
+
+def _smaller(plan: Plan) -> Iterator[Text]:
+    """What is shown with other weights than the checkpoint's, and how to have it."""
+    shown = {one.altered: one for one in plan.candidates if one.altered}
+    for altered, one in shown.items():
+        ask = f"`llmbudget plan {one.repository}`" if one.repository else "--quantization fp8"
+        yield Text(f"weights   {one.quantization}: {altered}; {ask} asks for it")
 
 
 def nearest_misses(rejected: tuple[Rejection, ...]) -> Iterator[Table | Text]:
@@ -41,8 +50,8 @@ def nearest_misses(rejected: tuple[Rejection, ...]) -> Iterator[Table | Text]:
 
 def candidates_table(plan: Plan) -> Table:
     table = plain_table(
-        "INFRA", "INSTANCE", "GPUS", "SPOT", "$/hr", "$/month", "KV TOKENS", "REQUESTS",
-        "TOKENS/S", "$/1M OUT", "CHOSEN", "MARK", right={4, 5, 6, 7, 8, 9},
+        "INFRA", "INSTANCE", "GPUS", "WEIGHTS", "SPOT", "$/hr", "$/month", "KV TOKENS", "REQUESTS",
+        "TOKENS/S", "$/1M OUT", "CHOSEN", "MARK", right={5, 6, 7, 8, 9, 10},
     )  # fmt: skip
     for index, candidate in enumerate(plan.candidates):
         speed = candidate.throughput.output_tokens_per_s
@@ -51,6 +60,7 @@ def candidates_table(plan: Plan) -> Table:
             infra(candidate.cloud, candidate.region, candidate.zone),
             candidate.instance_type,
             f"{candidate.gpu}:{candidate.gpu_count}",
+            candidate.quantization if candidate.altered else "",
             "spot" if candidate.spot else "",
             usd_per_hour(candidate.price_per_hour),
             usd(candidate.month.total),
@@ -72,8 +82,8 @@ def infra(cloud: str, region: str, zone: str | None) -> str:
     return f"{cloud}/{place}".rstrip("/")
 
 
-def _model(plan: Plan) -> Text:
-    model, load = plan.model, plan.workload
+def model_lines(model: ModelSummary, load: Workload) -> Text:
+    """What is served, by what, and for which load."""
     size = f"{count(model.parameters)} parameters"
     if model.active_parameters != model.parameters:
         size += f" ({count(model.active_parameters)} active)"

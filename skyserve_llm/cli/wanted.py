@@ -64,7 +64,11 @@ def wanted_plan(model: str | None, values: dict[str, Any]) -> Plan:
                 "last made is taken as it is",
             )
         return saved_plan()
-    plan = plan_model(model, **options.planning_arguments(values))
+    plan = plan_model(
+        options.model_request(model, values),
+        **options.planning_arguments(values),
+        progress=output.progress,
+    )
     if plan.chosen is None:
         raise NoFeasiblePlanError(
             f"nothing on offer holds {model} under these limits",

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from skyserve_llm.cli.tables import plan_report
 from skyserve_llm.planner import make_plan
-from skyserve_llm.planner.engine import choose_engine
-from skyserve_llm.types import EngineArgs, PriceSnapshot, Rate, Workload
+from skyserve_llm.types import EngineArgs, EngineChoice, PriceSnapshot, Rate, Workload
 from tests.planner.cards import CARDS, PHIXTRAL, offer
+
+ENGINE = EngineChoice("transformers", "vLLM does not serve it")
 
 RATE = Rate(
     cloud="gcp",
@@ -27,7 +28,7 @@ RATE = Rate(
 def table() -> str:
     plan = make_plan(
         PHIXTRAL,
-        choose_engine(PHIXTRAL, frozenset({"PhiForCausalLM"}), "0.32.0"),
+        ENGINE,
         gpus=CARDS,
         offers=[
             offer("L4", 1, "0.7065"),
@@ -52,17 +53,19 @@ def table() -> str:
 def test_the_plan_reads_as_it_should() -> None:
     assert table() == snapshot("""\
 mlabonne/phixtral-4x2_8  PhiForCausalLM  7.81B parameters (4.46B active)  float16
-engine    transformers: declares PhiForCausalLM but is 'phi-msft' with 4 experts, custom code that vLLM 0.32.0 does not serve
+engine    transformers: vLLM does not serve it
 workload  8 requests at once of 512 tokens in and 256 out, context 2,048, 2 replicas
-memory    on L4: 14.56 GiB weights + 0.32 GiB activations + 0.73 GiB overhead + 5.09 GiB KV cache = 20.69 GiB usable (327,680 bytes a token)
+memory    on L4: 14.56 GiB weights + 0.31 GiB activations + 0.67 GiB overhead + 4.77 GiB KV cache = 20.31 GiB usable (327,680 bytes a token)
 
 
- INFRA                     INSTANCE   GPUS     SPOT      $/hr     $/month   KV TOKENS   REQUESTS   TOKENS/S   $/1M OUT   CHOSEN   MARK
- ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
- elsewhere/us-central1-a   l4-1       L4:1            $0.0900     $303.00       16.7k        8.1        139      $0.41            off_market
- gcp/us-central1-a         l4-1       L4:1     spot   $0.2149     $530.60       16.7k        8.1        139      $0.73   ✔
- gcp/us-central1-a         l4-1       L4:1            $0.7065   $1,248.34       16.7k        8.1        139      $1.71
- elsewhere/us-central1-a   a100-1     A100:1           $3.670   $5,529.80       69.4k       33.9        721      $1.46            undated
+ INFRA                    INSTANCE   GPUS     WEIGHTS   SPOT      $/hr     $/month   KV TOKENS   REQUESTS   TOKENS/S   $/1M OUT   CHOSEN   MARK
+ ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ elsewhere/us-central1-   l4-1       L4:1                      $0.0900     $303.00       15.6k        7.6        139      $0.41            off_market
+ a
+ gcp/us-central1-a        l4-1       L4:1               spot   $0.2149     $530.60       15.6k        7.6        139      $0.73   ✔
+ gcp/us-central1-a        l4-1       L4:1                      $0.7065   $1,248.34       15.6k        7.6        139      $1.71
+ elsewhere/us-central1-   a100-1     A100:1                     $3.670   $5,529.80       68.3k       33.4        721      $1.46            undated
+ a
 
 1 more; --limit shows them
 month     $530.60 for 730 hours, of which
