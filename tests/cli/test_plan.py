@@ -86,7 +86,7 @@ def test_the_document_keeps_its_contract(capsys: pytest.CaptureFixture[str]) -> 
         } <= set(candidate)  # fmt: skip
         assert set(candidate["memory"]) == {
             "weights_bytes", "kv_cache_bytes", "kv_cache_bytes_per_token", "activation_bytes",
-            "overhead_bytes", "per_gpu_capacity_bytes",
+            "overhead_bytes", "per_gpu_capacity_bytes", "kv_cache_low_bytes", "kv_cache_high_bytes",
         }  # fmt: skip
         assert set(candidate["throughput"]) == {
             "ttft_ms", "tpot_ms", "output_tokens_per_s", "basis",
