@@ -5,7 +5,6 @@ tower's peak depends on how many patches go into a token. Rules of each family's
 vllm/model_executor/models; a family that is not here is unknown, and said to be.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from skyserve_llm.sources.model.config import ModelConfig
@@ -45,11 +44,9 @@ def image_tokens(config: ModelConfig) -> tuple[int, int, int]:
     Raises:
         InputError: a known tower's config lacks a size, or states an impossible one.
     """
-    raw, rule = config.outer.get("vision_config"), _RULES.get(config.served_type)
-    if not isinstance(raw, Mapping) or rule is None:
+    vision, rule = config.vision, _RULES.get(config.served_type)
+    if vision is None or rule is None:
         return 0, 0, 0
-    own = {"model_type": f"{config.served_type}_vision", **raw}
-    vision = ModelConfig(own, origin=f"{config.origin}: vision_config")
     hidden = vision.integer(rule.hidden)
     inner = vision.integer("intermediate_size", 4 * hidden)
     # A layer's residual and normed input; its inner layer and that layer's activation.
