@@ -32,6 +32,7 @@ STORED = {
     "gptq": Quantization("gptq", 4, 128),
     "compressed-tensors": Quantization("compressed-tensors", 8),
     "modelopt_fp4": Quantization("modelopt_fp4", 4, 16),
+    "bitsandbytes": Quantization("bitsandbytes", 4, 64),
     "mxfp4": Quantization("mxfp4", 4, 32, experts_only=True),
 }
 """What a row means that names a quantization beside a model we have in 16 bits."""

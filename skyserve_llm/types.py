@@ -53,6 +53,9 @@ class Dimensions(NamedTuple):
     ``expert`` one routed expert's inner width. ``latent_context`` is K and V of one token expanded
     from a latent (MLA), ``latent_rank`` that latent's own width without its rotary part.
     ``rope_cache_values`` is not of a token but of the whole model: its table of rotary cosines.
+    The largest image makes ``image_tokens`` of the language model's, and a vision tower holds
+    ``image_hidden`` values for one of them whole on every rank and ``image_inner`` that are split;
+    0 where there is no tower, or none whose rules are known.
     """
 
     query: int = 0
@@ -64,6 +67,9 @@ class Dimensions(NamedTuple):
     latent_context: int = 0
     latent_rank: int = 0
     rope_cache_values: int = 0
+    image_tokens: int = 0
+    image_hidden: int = 0
+    image_inner: int = 0
 
 
 class ParameterCounts(NamedTuple):

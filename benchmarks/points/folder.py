@@ -40,7 +40,8 @@ _CHAT = re.compile(r"-(instruct|chat|hf|it|bf16|\d{4}|v\d[\d.]*)\b")
 _QUANTIZED = (
     ("fbgemm", "fbgemm_fp8"), ("fp8", "fp8"), ("awq", "awq"), ("gptq", "gptq"),
     ("w8a8", "compressed-tensors"), ("nvfp4", "modelopt_fp4"), ("mxfp4", "mxfp4"),
-    ("int4", "compressed-tensors"),
+    ("int4", "compressed-tensors"), ("nf4", "bitsandbytes"), ("bnb", "bitsandbytes"),
+    ("bitsandbytes", "bitsandbytes"),
 )  # fmt: skip
 
 
@@ -74,6 +75,8 @@ def find_model(name: str, models: list[ModelSpec]) -> ModelSpec | None:
             return model
     wanted = plain_name(name)
     same = [model for model in models if plain_name(model.id) == wanted]
+    if not same and len(wanted) > 3:  # a tag for short: ``tinyllama``
+        same = [model for model in models if plain_name(model.id).startswith(wanted)]
     kept = _quantization(name)
     as_stored = [m for m in same if (m.quantization and m.quantization.method) == kept]
     return next(iter(as_stored or same), None)
@@ -81,7 +84,9 @@ def find_model(name: str, models: list[ModelSpec]) -> ModelSpec | None:
 
 def plain_name(name: str) -> str:
     text = name.lower().rsplit("/", 1)[-1].removeprefix("meta-").replace("_", "-")
-    text = re.sub(r"-(fp8|awq|gptq|nvfp4|int4|quantized|dynamic|w8a8|w4a16|kv)\b.*", "", text)
+    text = re.sub(
+        r"-(fp8|awq|gptq|nvfp4|mxfp4|int4|nf4|bnb|quantized|dynamic|w8a8|w4a16|kv)\b.*", "", text
+    )
     text = text.replace("llama-3.3-70b", "llama-3.1-70b").replace("-thinking", "")
     return _CHAT.sub("", _CHAT.sub("", text))
 

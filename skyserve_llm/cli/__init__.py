@@ -11,6 +11,7 @@ from skyserve_llm.errors import LlmbudgetError
 _COMMANDS = {
     "plan": "What must I rent? Every way to serve MODEL, from the cheapest month up.",
     "fit": "What vLLM would log for MODEL on one kind and number of cards; no prices.",
+    "models": "The models that need no network to be planned.",
     "render": "Write the plan's `sky serve` YAML.",
     "deploy": "Run a plan: on a cloud through SkyServe, or here with --local.",
     "status": "What runs, where, and how it is.",

@@ -22,6 +22,7 @@ _WEIGHTS = {
     "rope_cache": "cosines and sines for every position",
 }
 _PHASES = {
+    "vision": "the vision tower on the largest images that fill a batch",
     "dense_mlp": "a dense MLP's inner layer for one batch",
     "attention": "queries, keys, values and the residual for one batch",
     "experts": "what stands around the experts for one batch",

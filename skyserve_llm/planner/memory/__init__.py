@@ -15,6 +15,7 @@ from skyserve_llm.planner.memory.activations import (
 )
 from skyserve_llm.planner.memory.card import (
     capacity_bytes,
+    generation,
     max_num_batched_tokens,
     max_num_seqs,
     visible_bytes,
@@ -44,8 +45,8 @@ BAND_BYTES = int(0.4 * GIB)
 BAND_SHARE = 0.15
 VISION_BAND_BYTES = 2 * GIB
 """How far what vLLM logs may lie from the estimate: so much, and a share of what is estimated
-beside the weights (of 22 measured rows 21 are within). A vision tower is profiled with the
-largest images it takes, which is not counted: it may take so much more."""
+beside the weights (of 15 measured rows 14 are within). A vision tower is profiled with the
+largest images it takes; where it is not known how many those are, it may take so much more."""
 
 
 class Account(NamedTuple):
@@ -75,7 +76,7 @@ def account(
         InputError: ``engine.vllm_version`` cannot be read.
     """
     rules = release(engine.vllm_version)
-    size, stages = tensor_parallel_size, engine.pipeline_parallel_size
+    size, stages, kind = tensor_parallel_size, engine.pipeline_parallel_size, generation(gpu)
     tokens = max_num_batched_tokens(gpu, engine, rules)
     batch = Batch(
         max_num_batched_tokens=tokens,
@@ -87,9 +88,9 @@ def account(
     eight_bits = engine.kv_cache_dtype.startswith("fp8")
     return Account(
         capacity=capacity_bytes(gpu, engine),
-        weights=weight_parts(model, size, stages, gpu),
-        activations=activation_phases(model, gpu, size, batch, rules),
-        overhead=overhead(model, gpu, size * stages, size, batch, rules),
+        weights=weight_parts(model, size, stages, kind),
+        activations=activation_phases(model, kind, size, batch, rules),
+        overhead=overhead(model, kind, size * stages, size, batch, rules),
         layout=kv_layout(
             model,
             size,
@@ -109,6 +110,7 @@ def estimate_memory(model: ModelSpec, found: Account) -> MemoryEstimate:
     weights, beside = sum(found.weights), sum(found.overhead)
     activation = found.activations.peak
     left = found.capacity - weights - activation - beside
+    blind = model.parameters.vision and not model.dimensions.image_tokens
     band = BAND_BYTES + round(BAND_SHARE * (activation + beside))
     return MemoryEstimate(
         weights_bytes=weights,
@@ -117,6 +119,6 @@ def estimate_memory(model: ModelSpec, found: Account) -> MemoryEstimate:
         activation_bytes=activation,
         overhead_bytes=beside,
         per_gpu_capacity_bytes=found.capacity,
-        kv_cache_low_bytes=left - band - (VISION_BAND_BYTES if model.parameters.vision else 0),
+        kv_cache_low_bytes=left - band - (VISION_BAND_BYTES if blind else 0),
         kv_cache_high_bytes=left + band,
     )

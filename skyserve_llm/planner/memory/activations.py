@@ -7,12 +7,12 @@ memory, so the peak is the largest of the phases below; only the experts' worksp
 keeps once it has it, stands beside the phases that come after it.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
-from skyserve_llm.planner.memory.card import compute_capability
 from skyserve_llm.planner.memory.releases import Release
 from skyserve_llm.planner.memory.weights import kv_shards
-from skyserve_llm.types import GpuSpec, ModelSpec
+from skyserve_llm.types import ModelSpec
 
 LATENT_CONTEXT_TOKENS = 64 * 1024
 LATENT_CONTEXT_REQUESTS = 8
@@ -35,10 +35,12 @@ class Batch(NamedTuple):
 class ActivationPhases(NamedTuple):
     """Bytes on one rank of each phase that may be the peak, and of what stays beside them.
 
-    ``dense_mlp`` comes before any expert; ``attention``, ``experts`` and ``sampler`` come with
-    ``expert_workspace`` beside them; ``kernel_trials`` is while the model is compiled.
+    ``vision`` comes first, ``dense_mlp`` before any expert; ``attention``, ``experts`` and
+    ``sampler`` come with ``expert_workspace`` beside them; ``kernel_trials`` is while the model is
+    compiled.
     """
 
+    vision: int
     dense_mlp: int
     attention: int
     experts: int
@@ -49,13 +51,14 @@ class ActivationPhases(NamedTuple):
     @property
     def peak(self) -> int:
         beside = self.expert_workspace + max(self.attention, self.experts, self.sampler)
-        return max(self.dense_mlp, beside, self.kernel_trials)
+        return max(self.vision, self.dense_mlp, beside, self.kernel_trials)
 
 
+@lru_cache(maxsize=1024)
 def activation_phases(
-    model: ModelSpec, gpu: GpuSpec, tensor_parallel_size: int, batch: Batch, release: Release
+    model: ModelSpec, generation: int, tensor_parallel_size: int, batch: Batch, release: Release
 ) -> ActivationPhases:
-    """Every phase of the profiling run.
+    """Every phase of the profiling run on cards of ``generation`` (9: compute capability 9.x).
 
     Held against vLLM 0.24 on an H200 (Llama-3.1-8B, DeepSeek-V2-Lite, phi-2, Mixtral, gpt-oss;
     16,384 and 2,048 tokens) and 0.11 on H100s (llm-d-planner's table): within 0.25 GiB of each,
@@ -70,9 +73,10 @@ def activation_phases(
     experts, workspace = 0.0, 0.0
     if wide.expert:
         experts = standing + 2 * hidden + wide.shared / size
-        inside, workspace = _expert_products(model, gpu, size)
+        inside, workspace = _expert_products(model, generation, size)
         experts += inside
     return ActivationPhases(
+        vision=_vision(model, size, batch),
         dense_mlp=round(dense * token),
         attention=round(_attention(model, size, batch) * token)
         + _latent_context(model, size, batch),
@@ -81,6 +85,16 @@ def activation_phases(
         expert_workspace=round(workspace * token),
         kernel_trials=_kernel_trials(model, size, batch, release),
     )
+
+
+def _vision(model: ModelSpec, size: int, batch: Batch) -> int:
+    """The tower on as many of the largest images as fill a batch, one at least
+    (vllm/multimodal/encoder_budget.py)."""
+    wide = model.dimensions
+    if not wide.image_tokens:
+        return 0
+    tokens = max(batch.max_num_batched_tokens // wide.image_tokens, 1) * wide.image_tokens
+    return round(tokens * (wide.image_hidden + wide.image_inner / size) * 2)
 
 
 def _attention(model: ModelSpec, size: int, batch: Batch) -> float:
@@ -94,17 +108,17 @@ def _attention(model: ModelSpec, size: int, batch: Batch) -> float:
     return 2 * hidden + projected + turned + (0 if wide.latent_rank else wide.query / size)
 
 
-def _expert_products(model: ModelSpec, gpu: GpuSpec, size: int) -> tuple[float, float]:
+def _expert_products(model: ModelSpec, generation: int, size: int) -> tuple[float, float]:
     """(what lives only inside the experts' kernel, the workspace that is kept).
 
     Gate and up of all routed experts, and their product, neither narrower than the model
-    (``TritonExperts.workspace_shapes``; Marlin's and DeepGEMM's are the same). From Hopper on the
-    kernels for MXFP4 take what they need by themselves.
+    (``TritonExperts.workspace_shapes``; Marlin's and DeepGEMM's are the same). The kernels for
+    MXFP4 of Hopper's and Blackwell's large cards take what they need by themselves.
     """
     inner, hidden = model.dimensions.expert / size, model.hidden_size
-    routed, capability = model.num_experts_per_tok, compute_capability(gpu)
+    routed = model.num_experts_per_tok
     mxfp4 = model.quantization is not None and model.quantization.method == "mxfp4"
-    if mxfp4 and capability is not None and (9, 0) <= capability < (12, 0):
+    if mxfp4 and generation in (9, 10):
         return routed * (3 * inner + hidden), 0.0
     return 0.0, routed * (max(inner, hidden) + max(2 * inner, hidden))
 

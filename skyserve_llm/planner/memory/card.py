@@ -38,6 +38,12 @@ def compute_capability(gpu: GpuSpec) -> tuple[int, int] | None:
     return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else None
 
 
+def generation(gpu: GpuSpec) -> int:
+    """9 for every card of compute capability 9.x; 0 where it is no CUDA card."""
+    capability = compute_capability(gpu)
+    return capability[0] if capability else 0
+
+
 def max_num_batched_tokens(gpu: GpuSpec, engine: EngineArgs, release: Release) -> int:
     """Tokens in one forward pass: the user's, or vLLM's server default for the card."""
     if engine.max_num_batched_tokens:

@@ -142,6 +142,7 @@ def kv_layout(
     return _grouped(attention, states, size, in_flight)
 
 
+@lru_cache(maxsize=256)
 def token_bytes(
     model: ModelSpec,
     tensor_parallel_size: int,

@@ -1,11 +1,12 @@
 """What vLLM takes of a card beside weights, activations and KV cache."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from skyserve_llm.planner.memory.activations import Batch
-from skyserve_llm.planner.memory.card import MAX_CAPTURED_REQUESTS, compute_capability
+from skyserve_llm.planner.memory.card import MAX_CAPTURED_REQUESTS
 from skyserve_llm.planner.memory.releases import Release
-from skyserve_llm.types import GpuSpec, ModelSpec
+from skyserve_llm.types import ModelSpec
 from skyserve_llm.units import GIB
 
 NON_TORCH_BYTES = int(0.27 * GIB)
@@ -44,11 +45,13 @@ class Overhead(NamedTuple):
     sampler_state: int
 
 
+@lru_cache(maxsize=1024)
 def overhead(
-    model: ModelSpec, gpu: GpuSpec, ranks: int, tensor_parallel_size: int, batch: Batch,
+    model: ModelSpec, generation: int, ranks: int, tensor_parallel_size: int, batch: Batch,
     release: Release,
 ) -> Overhead:  # fmt: skip
-    """All that is taken whether or not a request runs; ``ranks`` GPUs work on one replica."""
+    """All that is taken whether or not a request runs; ``ranks`` GPUs of ``generation`` (9:
+    compute capability 9.x) work on one replica."""
     second = release.runs_second(model.architecture)
     libraries = NON_TORCH_BYTES if release.benchmarks_kernels else OLD_NON_TORCH_BYTES
     if release.benchmarks_kernels and not second:
@@ -57,20 +60,21 @@ def overhead(
     return Overhead(
         non_torch=libraries,
         nccl=NCCL_BYTES if ranks > 1 else 0,
-        cuda_graphs=_cuda_graphs(model, gpu, tensor_parallel_size, batch, release),
+        cuda_graphs=_cuda_graphs(model, generation, tensor_parallel_size, batch, release),
         sampler_state=round(state * batch.max_num_seqs * model.vocab_size),
     )
 
 
-def _cuda_graphs(model: ModelSpec, gpu: GpuSpec, size: int, batch: Batch, release: Release) -> int:
+def _cuda_graphs(
+    model: ModelSpec, generation: int, size: int, batch: Batch, release: Release
+) -> int:
     if not (batch.compiled and release.counts_graphs):
         return 0
     second = release.runs_second(model.architecture)
     if second and release.second_runner is not None:
         return 0  # its first releases did not estimate them (``profile_cudagraph_memory``)
     fixed = SECOND_RUNNER_GRAPH_BYTES if second else GRAPH_BYTES
-    capability = compute_capability(gpu)
-    if capability is None or capability[0] != 9:
+    if generation != 9:
         return fixed
     wide = model.dimensions
     heads = wide.output

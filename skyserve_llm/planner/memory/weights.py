@@ -3,8 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from skyserve_llm.planner.memory.card import compute_capability
-from skyserve_llm.types import GpuSpec, ModelSpec, Quantization
+from skyserve_llm.types import ModelSpec, Quantization
 
 VOCABULARY_PADDING = 64
 """vLLM rounds the vocabulary up to a multiple of this
@@ -43,13 +42,14 @@ def weight_parts(
     model: ModelSpec,
     tensor_parallel_size: int,
     pipeline_parallel_size: int = 1,
-    gpu: GpuSpec | None = None,
+    generation: int | None = None,
 ) -> WeightParts:
     """Weights of each part on one rank of the fullest stage.
 
     Most parts split evenly over ranks, K and V projections no further than the KV heads; norms,
-    routers and MLA's projections into the latent stand whole on every rank. ``gpu`` is the card
-    whose kernels decide about padding; without it there is none.
+    routers and MLA's projections into the latent stand whole on every rank. ``generation`` of the
+    cards (9: compute capability 9.x) decides about kernels and their padding; without it there is
+    none.
     """
     parts, size, stages = model.parameters, tensor_parallel_size, pipeline_parallel_size
     quantization = model.quantization
@@ -66,7 +66,7 @@ def weight_parts(
         lm_head=head,
         attention=round((attention * per_attention + _absorbed(model, size)) / stages),
         mlp=round(mlp * per_dense / stages),
-        experts=round(_experts(model, size, per_linear, gpu) / stages),
+        experts=round(_experts(model, size, per_linear, generation) / stages),
         replicated=round(parts.replicated * 2 / stages),
         vision=parts.vision * 2,
         rope_cache=model.dimensions.rope_cache_values * 2,
@@ -77,10 +77,10 @@ def weights_bytes(
     model: ModelSpec,
     tensor_parallel_size: int,
     pipeline_parallel_size: int = 1,
-    gpu: GpuSpec | None = None,
+    generation: int | None = None,
 ) -> int:
     """The sum of ``weight_parts``."""
-    return sum(weight_parts(model, tensor_parallel_size, pipeline_parallel_size, gpu))
+    return sum(weight_parts(model, tensor_parallel_size, pipeline_parallel_size, generation))
 
 
 def kv_shards(model: ModelSpec, tensor_parallel_size: int) -> int:
@@ -132,14 +132,12 @@ def _absorbed(model: ModelSpec, size: int) -> float:
     return model.num_hidden_layers * wide.latent_context * wide.latent_rank * 2 / size
 
 
-def _experts(model: ModelSpec, size: int, per_linear: float, gpu: GpuSpec | None) -> float:
+def _experts(model: ModelSpec, size: int, per_linear: float, generation: int | None) -> float:
     weights = model.parameters.experts / size * per_linear
     quantization, inner = model.quantization, model.dimensions.expert
-    if quantization is None or quantization.method != "mxfp4" or gpu is None or not inner:
+    if quantization is None or quantization.method != "mxfp4" or not generation or not inner:
         return weights
-    capability = compute_capability(gpu)
-    major = capability[0] if capability else 0
-    multiple = MXFP4_INNER_MULTIPLE.get(major, MXFP4_OTHER_INNER_MULTIPLE)
+    multiple = MXFP4_INNER_MULTIPLE.get(generation, MXFP4_OTHER_INNER_MULTIPLE)
     share = inner / size
     hidden = _rounded_up(model.hidden_size, MXFP4_HIDDEN_MULTIPLE) / model.hidden_size
     return weights * hidden * _rounded_up(share, multiple) / share

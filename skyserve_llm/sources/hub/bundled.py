@@ -10,13 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from skyserve_llm.types import (
-    AttentionLayers,
-    Dimensions,
-    ModelSpec,
-    ParameterCounts,
-    Quantization,
-)
+from skyserve_llm import types
+from skyserve_llm.errors import DataError
+from skyserve_llm.types import ModelSpec
 
 _SPECS = Path(__file__).with_name("specs.json")
 
@@ -48,13 +44,21 @@ def _lines() -> list[str]:
     return _SPECS.read_text(encoding="utf-8").splitlines()[1:-1]
 
 
-def _spec(values: list[Any]) -> ModelSpec:
-    """A spec from its values in the order of its fields."""
-    flat = ModelSpec._make(values)
-    return flat._replace(
-        quantization=flat.quantization and Quantization._make(flat.quantization),
-        attention=tuple(AttentionLayers._make(group) for group in flat.attention),
-        parameters=ParameterCounts._make(flat.parameters),
-        tensor_modules=tuple(flat.tensor_modules),
-        dimensions=Dimensions._make(flat.dimensions),
-    )
+def _spec(value: Any) -> ModelSpec:
+    try:
+        spec: ModelSpec = _noun(value)
+    except (TypeError, AttributeError) as error:
+        raise DataError(
+            f"{_SPECS.name} is of another release than types.py: {error}",
+            hint="python -m skyserve_llm.sources.hub.generate",
+        ) from error
+    return spec
+
+
+def _noun(value: Any) -> Any:
+    """``["!Quantization", "awq", 4, …]`` → that noun; any other list → a tuple."""
+    if not isinstance(value, list):
+        return value
+    if value and isinstance(value[0], str) and value[0].startswith("!"):
+        return getattr(types, value[0][1:])(*map(_noun, value[1:]))
+    return tuple(map(_noun, value))

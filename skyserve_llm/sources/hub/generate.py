@@ -5,6 +5,7 @@ python -m skyserve_llm.sources.hub.generate
 
 import json
 from pathlib import Path
+from typing import Any
 
 from skyserve_llm.sources.model.spec import model_spec
 
@@ -18,8 +19,17 @@ def specs() -> str:
         spec = model_spec(
             record["config"], model_id=record["id"], source=f"bundled: {record['source']}"
         )
-        lines.append(json.dumps([[record["id"], *record["aliases"]], spec], ensure_ascii=False))
+        names = [record["id"], *record["aliases"]]
+        lines.append(json.dumps([names, _plain(spec)], ensure_ascii=False))
     return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def _plain(value: Any) -> Any:
+    """A noun as a list that begins with its name."""
+    if not isinstance(value, tuple):
+        return value
+    name = [f"!{type(value).__name__}"] if hasattr(value, "_fields") else []
+    return [*name, *map(_plain, value)]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.sources.model.layers import (
     Layer,
+    index_layers,
     is_latent,
     layers,
     num_hidden_layers,
@@ -65,7 +66,8 @@ def _latent_layers(config: ModelConfig) -> tuple[AttentionLayers, ...]:
     # each 128 values (vLLM's ``DeepseekV32IndexerCache``).
     key = config.integer("index_head_dim")
     key_bytes = key + 4 * -(-key // 128)
-    return (mla, AttentionLayers(kind="index", layers=layers, latent_dim=key_bytes))
+    indexed = index_layers(config)
+    return (mla, AttentionLayers(kind="index", layers=indexed, latent_dim=key_bytes))
 
 
 def _groups(config: ModelConfig, layer: Layer, number: int) -> list[AttentionLayers]:

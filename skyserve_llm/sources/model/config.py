@@ -171,6 +171,21 @@ class ModelConfig:
         return any(str(name).startswith("AutoModel") for name in found or ())
 
     @property
+    def vision(self) -> "ModelConfig | None":
+        """The config of the vision tower; None where there is none.
+
+        Raises:
+            InputError: it is no object.
+        """
+        raw = self.outer.get("vision_config")
+        if raw is None:
+            return None
+        if not isinstance(raw, Mapping):
+            raise self.error("vision_config", raw, "an object")
+        own = {**raw, "model_type": raw.get("model_type") or f"{self.served_type}_vision"}
+        return ModelConfig(own, origin=f"{self.origin}: vision_config")
+
+    @property
     def dtype(self) -> str | None:
         """The checkpoint's dtype; None where the config does not state one."""
         value = self.get("torch_dtype")

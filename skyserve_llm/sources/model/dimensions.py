@@ -15,6 +15,7 @@ from skyserve_llm.sources.model.feed_forward import (
     shared_width,
     split_layers,
 )
+from skyserve_llm.sources.model.images import image_tokens
 from skyserve_llm.sources.model.layers import Layer, head_dim, is_latent, layers
 from skyserve_llm.types import Dimensions
 
@@ -34,11 +35,15 @@ def dimensions(config: ModelConfig, family: Family) -> Dimensions:
     heads = config.integer("num_attention_heads")
     held = 3 if family.gated_mlp else 2
     dense, expert, shared = _inner_widths(config, family)
+    image, image_hidden, image_inner = image_tokens(config)
     wide = Dimensions(
         mlp=held * dense,
         expert=expert,
         shared=held * shared,
         rope_cache_values=_rope_cache(config),
+        image_tokens=image,
+        image_hidden=image_hidden,
+        image_inner=image_inner,
     )
     if is_latent(config):
         value, nope = config.integer("v_head_dim"), config.integer("qk_nope_head_dim")

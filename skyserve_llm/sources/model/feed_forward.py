@@ -39,12 +39,14 @@ def feed_forward_weights(config: ModelConfig, family: Family) -> FeedForward:
     if not expert_layers:
         return FeedForward(dense=dense)
     number, width = num_experts(config), expert_width(config, family)
-    expert = _mlp(config, family, width)
+    latent = config.integer("moe_latent_size", 0)  # Nemotron-H's experts may work in a narrower one
+    expert = _mlp(config, family, width, latent or hidden)
     if model_type == "gpt_oss":
         expert += 2 * width + hidden  # biases of both projections
     router = hidden * number + number * config.holds(family.router_bias)
     if config.has("shared_expert_intermediate_size") and model_type.startswith("qwen"):
         router += hidden  # the gate of the shared expert
+    router += 2 * hidden * latent
     if model_type in _BOTH_IN_EVERY_LAYER:
         # Three more norms, the router's own scale, and one scale an expert.
         router += 4 * hidden + number
@@ -122,8 +124,9 @@ def shared_width(config: ModelConfig, family: Family) -> int:
     return 0
 
 
-def _mlp(config: ModelConfig, family: Family, width: int) -> int:
-    hidden, bias = config.integer("hidden_size"), config.holds(family.mlp_bias)
+def _mlp(config: ModelConfig, family: Family, width: int, around: int = 0) -> int:
+    """One MLP of that inner width, between states of the hidden size or of ``around``."""
+    hidden, bias = around or config.integer("hidden_size"), config.holds(family.mlp_bias)
     if not width:
         return 0
     matrices = 3 if family.gated_mlp else 2

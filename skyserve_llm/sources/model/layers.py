@@ -34,6 +34,7 @@ _SPELLINGS: dict[str, str] = {
     "full_attention": "full_attention",
     "attention": "full_attention",
     "indexed_attention": "full_attention",
+    "deepseek_sparse_attention": "full_attention",
     "*": "full_attention",
     "sliding_attention": "sliding_attention",
     "chunked_attention": "chunked_attention",
@@ -123,6 +124,24 @@ def _overrides(config: ModelConfig) -> Mapping[str, Mapping[str, object]]:
     if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
         raise config.error("per_layer_config", found, "an object of objects")
     return found
+
+
+def index_layers(config: ModelConfig) -> int:
+    """Layers with an indexer of their own; others take over an earlier one's choice of tokens.
+
+    As vLLM decides it (vllm/models/deepseek_v32/attention.py, ``skip_topk``).
+    """
+    if not config.has("index_head_dim"):
+        return 0
+    listed, number = config.names("indexer_types"), num_hidden_layers(config)
+    if listed is not None:
+        return listed.count("full")
+    pattern = config.get("index_topk_pattern")
+    if pattern is not None:
+        return number - str(pattern).count("S")
+    every = config.integer("index_topk_freq", 1)
+    offset = config.integer("index_skip_topk_offset", 2, minimum=0)
+    return sum(max(layer - offset + 1, 0) % every == 0 for layer in range(number))
 
 
 def layer_kinds(config: ModelConfig) -> list[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from skyserve_llm.sources.model.blocks import blocks
 from skyserve_llm.sources.model.config import ModelConfig
 from skyserve_llm.sources.model.families import Family
-from skyserve_llm.sources.model.layers import Layer, is_latent, layers
+from skyserve_llm.sources.model.layers import Layer, index_layers, is_latent, layers
 
 
 class Weights(NamedTuple):
@@ -31,6 +31,8 @@ def mixer_weights(config: ModelConfig, family: Family) -> Weights:
     total = Weights()
     for layer, number in Counter(layers(config)).items():
         total = total.plus(_layer(config, family, layer).times(number))
+    if is_latent(config):
+        total = total.plus(_indexer(config).times(index_layers(config)))
     listed = blocks(config)
     if listed is not None:
         linear = sum(block.linear for block in listed) * config.integer("hidden_size") ** 2
@@ -85,12 +87,16 @@ def _latent(config: ModelConfig) -> Weights:
     else:
         split = hidden * heads * (nope + rope)
     split += kv_rank * heads * (nope + value) + heads * value * hidden + hidden * bias
-    if config.has("index_head_dim"):
-        index_dim, index_heads = config.integer("index_head_dim"), config.integer("index_n_heads")
-        # The indexer's query projection, key projection, key norm (with bias) and head weights.
-        whole += config.integer("q_lora_rank") * index_heads * index_dim
-        whole += hidden * index_dim + 2 * index_dim + hidden * index_heads
     return Weights(split=split, whole=whole)
+
+
+def _indexer(config: ModelConfig) -> Weights:
+    """Of DeepSeek's sparse attention: query, key and head projections, a key norm with bias."""
+    if not config.has("index_head_dim"):
+        return Weights()
+    hidden, rank = config.integer("hidden_size"), config.integer("q_lora_rank")
+    dim, heads = config.integer("index_head_dim"), config.integer("index_n_heads")
+    return Weights(whole=rank * heads * dim + hidden * dim + 2 * dim + hidden * heads)
 
 
 def _delta_net(config: ModelConfig) -> int:

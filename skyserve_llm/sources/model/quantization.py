@@ -86,9 +86,31 @@ def _modelopt(config: ModelConfig, raw: Mapping[str, Any], method: str) -> Quant
     )
     if algorithm is None and method in ("modelopt", "modelopt_fp4", "modelopt_mxfp8"):
         algorithm = {"modelopt": "FP8", "modelopt_fp4": "NVFP4", "modelopt_mxfp8": "MXFP8"}[method]
-    found = _MODELOPT.get(str(algorithm).upper())
+    if str(algorithm).upper() == "MIXED_PRECISION":
+        return _mixed(config, raw if raw.get("quantized_layers") else inner)
+    return _algorithm(config, algorithm)
+
+
+def _mixed(config: ModelConfig, raw: Any) -> Quantization:
+    """Layers each with an algorithm of its own; what they take together their headers tell.
+
+    The narrowest stands for all, because only it is packed.
+    """
+    layers = raw.get("quantized_layers") if isinstance(raw, Mapping) else None
+    if not isinstance(layers, Mapping) or not all(isinstance(v, Mapping) for v in layers.values()):
+        raise config.error("quantization_config.quantized_layers", layers, "a map of layers")
+    stated = {str(layer.get("quant_algo")).removeprefix("W4A16_") for layer in layers.values()}
+    found = [_algorithm(config, name) for name in sorted(stated)]
+    if not found:
+        raise config.error("quantization_config.quantized_layers", layers, "a map of layers")
+    return min(found, key=lambda one: one.bits)._replace(method="modelopt_mixed")
+
+
+def _algorithm(config: ModelConfig, name: object) -> Quantization:
+    found = _MODELOPT.get(str(name).upper())
     if found is None:
-        raise config.error("quantization_config.quant_algo", algorithm, f"one of {set(_MODELOPT)}")
+        known = ", ".join(sorted(_MODELOPT))
+        raise config.error("quantization_config.quant_algo", name, f"one of {known}")
     return Quantization(*found)
 
 

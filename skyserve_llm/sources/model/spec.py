@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DISAGREEMENT = 0.05
 """A config and its weights that differ by more are not of one model."""
 
+_TOLD_BY_WEIGHTS = {"modelopt_mixed"}
+"""Methods of which only the weights tell how many bits they take."""
+
 
 def model_spec(
     raw: Mapping[str, Any],
@@ -46,8 +49,18 @@ def model_spec(
     config = ModelConfig(raw, origin=model_id)
     family = FAMILIES.get(config.text("model_type"))
     if family is None and weights is None:
+        raise InputError(
+            f"{model_id}: field 'model_type' is '{config.text('model_type')}', "
+            "not a family whose weights we can count",
+            hint="the weights tell it themselves: plan the model by its id on the Hub, or put its "
+            "safetensors files beside config.json",
+        )
+    stored = quantization(config)
+    if stored and stored.method in _TOLD_BY_WEIGHTS and weights is None:
         raise config.error(
-            "model_type", config.text("model_type"), "a family whose weights we can count"
+            "quantization_config.quant_algo",
+            "MIXED_PRECISION",
+            "readable without the weights' own headers",
         )
     vision = _vision(config)
     attention = attention_layers(config)
@@ -60,7 +73,7 @@ def model_spec(
         architecture=config.architecture,
         model_type=config.served_type,
         dtype=_dtype(config, weights),
-        quantization=quantization(config),
+        quantization=stored,
         hidden_size=config.integer("hidden_size"),
         num_hidden_layers=num_hidden_layers(config),
         num_attention_heads=config.integer("num_attention_heads"),

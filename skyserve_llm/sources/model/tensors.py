@@ -82,7 +82,7 @@ _EMBEDDINGS = {
 _HEADS = {"lm_head", "embed_out", "output_layer", "output"}
 _ROUTERS = {
     "gate", "router", "wg", "moe_statics", "e_score_correction_bias", "expert_bias",
-    "shared_expert_gate", "gate_wg",
+    "shared_expert_gate", "gate_wg", "fc1_latent_proj", "fc2_latent_proj",
 }  # fmt: skip
 _LATENTS = {"q_a_proj", "kv_a_proj_with_mqa", "q_a_layernorm", "kv_a_layernorm", "indexer"}
 _KEYS_AND_VALUES = {"k_proj", "v_proj", "kv_proj", "key", "value"}

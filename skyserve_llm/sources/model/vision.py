@@ -4,7 +4,7 @@ Forms of transformers 5.19 (models/<name>/modeling_<name>.py), held to them by t
 that is not here is unknown, and said to be.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
 
 from skyserve_llm.sources.model.config import ModelConfig
@@ -18,18 +18,14 @@ def vision_weights(config: ModelConfig) -> int | None:
     Raises:
         InputError: a known tower's config lacks a size, or states an impossible one.
     """
-    raw = config.outer.get("vision_config")
-    if raw is None:
+    vision = config.vision
+    if vision is None:
         return 0
-    if not isinstance(raw, Mapping):
-        raise config.error("vision_config", raw, "an object")
     served = config.served_type
-    tower = TOWERS.get(str(raw.get("model_type"))) or TOWERS.get(served)
+    tower = TOWERS.get(vision.text("model_type")) or TOWERS.get(served)
     joint = _JOINTS.get(served)
     if tower is None or joint is None:
         return None
-    own = {"model_type": f"{served}_vision", **raw}
-    vision = ModelConfig(own, origin=f"{config.origin}: vision_config")
     return tower(vision) + joint(vision, config, config.integer("hidden_size"))
 
 

@@ -77,6 +77,8 @@ def test_an_impossible_size_names_its_field(field: str, value: object) -> None:
         ({"rope_scaling": "linear"}, "rope_scaling"),
         ({"rope_scaling": {"type": "linear", "factor": -2}}, "rope_scaling.factor"),
         ({"compress_ratios": [1, 2]}, "compress_ratios"),
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION",
+          "quantized_layers": {"a": {"quant_algo": "FP8"}}}}, "quant_algo"),
         ({"hidden_size": 66}, "hidden_size"),
         ({"block_configs": [{}]}, "block_configs"),
         ({"block_configs": [{}, {}]}, r"block_configs\[0\]"),
@@ -263,6 +265,9 @@ INT4 = {"weights": {"num_bits": 4, "group_size": 32}}
          "compressed-tensors", 4, 32),
         ({"quant_method": "compressed_tensors", "config_groups": {"g": INT4}},
          "compressed-tensors", 4, 32),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": {
+            "a": {"quant_algo": "FP8"}, "b": {"quant_algo": "W4A16_NVFP4", "group_size": 16}}},
+         "modelopt_mixed", 4, 16),
     ],
 )  # fmt: skip
 def test_methods_by_vllms_names(
@@ -302,6 +307,9 @@ def test_experts_only_where_attention_is_left_out() -> None:
         ({"quant_method": "awq", "bits": 4, "group_size": 0}, "group_size"),
         ({"quant_method": "awq", "bits": 4, "group_size": "all"}, "group_size"),
         ({"quant_method": "modelopt", "quant_algo": "INT1"}, "quant_algo"),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}, "quantized_layers"),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": {}},
+         "quantized_layers"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": "yes"}, "load_in_4bit"),
         ({"quant_method": "compressed-tensors", "config_groups": {}}, "config_groups"),
         ({"quant_method": "compressed-tensors", "config_groups": {"g": 1}}, "config_groups"),
