@@ -7,9 +7,7 @@ table; whether a variant may stand in for its model is the planner's question.
 import json
 from pathlib import Path
 
-from skyserve_llm.sources.model.config import ModelConfig
-from skyserve_llm.sources.model.quantization import quantization
-from skyserve_llm.types import Variant
+from skyserve_llm.types import Quantization, Variant
 
 _TABLE = Path(__file__).with_name("variants.json")
 
@@ -24,10 +22,14 @@ def load_variants(model_id: str, path: Path = _TABLE) -> tuple[Variant, ...]:
         Variant(repository=row["repository"], quantization=found, source=row["source"])
         for row in json.loads(path.read_text(encoding="utf-8"))
         if row["of"].lower() == model_id.lower()
-        and (found := quantization(_config(row, path))) is not None
+        and (found := _quantization(row, path)) is not None
     )
 
 
-def _config(row: dict[str, object], path: Path) -> ModelConfig:
+def _quantization(row: dict[str, object], path: Path) -> Quantization | None:
+    # Few models have variants: the others' plans do not pay for reading configs.
+    from skyserve_llm.sources.model.config import ModelConfig
+    from skyserve_llm.sources.model.quantization import quantization
+
     raw = {"quantization_config": row["quantization"]}
-    return ModelConfig(raw, origin=f"{path.name}: {row['repository']}")
+    return quantization(ModelConfig(raw, origin=f"{path.name}: {row['repository']}"))
