@@ -39,11 +39,12 @@ def alternatives(
         return (as_it_is,)
     smaller: list[Served] = []
     if model.quantization is None and engine == "vllm":
-        quantized = model._replace(quantization=ON_THE_FLY)
-        smaller.append(Served(quantized, altered="quantized to fp8 while loading"))
+        smaller.append(
+            Served(_quantized(model, ON_THE_FLY), altered="quantized to fp8 while loading")
+        )
         smaller += [
             Served(
-                model._replace(quantization=variant.quantization),
+                _quantized(model, variant.quantization),
                 repository=variant.repository,
                 altered=f"another repository, {variant.quantization.method}",
             )
@@ -68,6 +69,11 @@ def is_offered(served: Served, gpu: GpuSpec, wanted: str) -> bool:
         return True
     capability = compute_capability(gpu)
     return capability is not None and capability >= NATIVE_FP8_CAPABILITY
+
+
+def _quantized(model: ModelSpec, quantization: Quantization) -> ModelSpec:
+    """The same model stored otherwise: what its own files take says nothing of that."""
+    return model._replace(quantization=quantization, checkpoint_bytes=None)
 
 
 def _is(quantization: Quantization | None, wanted: str) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from skyserve_llm.errors import InputError
 from skyserve_llm.planner import make_plan
 from skyserve_llm.planner.alternatives import METHODS, alternatives
+from skyserve_llm.planner.memory import weights_bytes
 from skyserve_llm.sources.hub import bundled_models
 from skyserve_llm.sources.variants import load_variants
 from skyserve_llm.types import (
@@ -132,3 +133,13 @@ def test_the_table_of_variants_names_models_and_methods_we_know() -> None:
 
 def test_methods_are_the_command_lines() -> None:
     assert METHODS[:2] == ("auto", "none")
+
+
+def test_the_checkpoints_own_size_says_nothing_of_its_alternatives() -> None:
+    read = LLAMA_8B._replace(checkpoint_bytes=LLAMA_8B.parameters.total * 2)
+    for one, same in zip(
+        alternatives(read, "vllm", "auto", (AWQ,)),
+        alternatives(LLAMA_8B, "vllm", "auto", (AWQ,)),
+        strict=True,
+    ):
+        assert weights_bytes(one.model, 1) == weights_bytes(same.model, 1)

@@ -26,6 +26,7 @@ from skyserve_llm.planner.memory.releases import release
 from skyserve_llm.planner.memory.weights import (
     WeightParts,
     bytes_per_linear_weight,
+    bytes_per_quantized_weight,
     weight_parts,
     weights_bytes,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Account",
     "account",
     "bytes_per_linear_weight",
+    "bytes_per_quantized_weight",
     "estimate_memory",
     "visible_bytes",
     "weights_bytes",

@@ -53,7 +53,7 @@ def weight_parts(
     """
     parts, size, stages = model.parameters, tensor_parallel_size, pipeline_parallel_size
     quantization = model.quantization
-    per_linear = bytes_per_linear_weight(quantization)
+    per_linear = bytes_per_quantized_weight(model)
     per_dense = 2.0 if quantization and quantization.experts_only else per_linear
     per_attention = 2.0 if quantization and quantization.skips_attention else per_dense
     attention = parts.attention / size + parts.kv_projection / kv_shards(model, size)
@@ -87,6 +87,27 @@ def kv_shards(model: ModelSpec, tensor_parallel_size: int) -> int:
     """Ranks that K and V projections split over: no more than there are KV heads."""
     heads = [group.kv_heads for group in model.attention if group.kv_heads]
     return min(tensor_parallel_size, max(heads, default=1))
+
+
+def bytes_per_quantized_weight(model: ModelSpec) -> float:
+    """Bytes one quantized weight takes, with its share of what says how.
+
+    Where the checkpoint's headers were read it is what they add up to, less what stays in 16 bits:
+    that knows of layers left out, of mixed widths, of every kind of scale. Else by the method.
+    """
+    described = bytes_per_linear_weight(model.quantization)
+    if model.quantization is None or model.checkpoint_bytes is None:
+        return described
+    parts = model.parameters
+    wide = parts.embedding + parts.lm_head + parts.replicated + parts.vision
+    attention, dense = parts.attention + parts.kv_projection, parts.mlp + parts.shared_experts
+    if model.quantization.experts_only:
+        wide += attention + dense
+    elif model.quantization.skips_attention:
+        wide += attention
+    stored = (model.checkpoint_bytes - 2 * wide) / (parts.total - wide)
+    # Outside of these it is not in 16 bits what we think is; then the method says more.
+    return stored if 0 < stored <= 2 * described else described
 
 
 def bytes_per_linear_weight(quantization: Quantization | None) -> float:
