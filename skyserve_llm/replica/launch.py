@@ -1,10 +1,15 @@
 """From a command line to a serving process: options → engine → app → gate → server."""
 
+import argparse
+import contextlib
+import signal
+import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from skyserve_llm.replica import engines, logs, options
-from skyserve_llm.replica.app import build_app
+from skyserve_llm.replica.app import ServedModel, build_app
 from skyserve_llm.replica.errors import StartError
 from skyserve_llm.replica.gate import Gate
 from skyserve_llm.replica.server import DrainTimes, bind, serve
@@ -27,9 +32,13 @@ def _run(argv: Sequence[str] | None) -> int:
     settings = GateSettings.from_env(
         key_file=arguments.api_key_file, keep_alive_s=arguments.keep_alive_s
     )
-    listener = bind(arguments.host, arguments.port)
-    engine = engines.create(arguments.engine, arguments)
-    app = build_app(engine, model=arguments.model, served_model_name=arguments.served_model_name)
+    with contextlib.closing(bind(arguments.host, arguments.port)) as listener:
+        return _serve(arguments, settings, listener)
+
+
+def _serve(arguments: argparse.Namespace, settings: GateSettings, listener: socket.socket) -> int:
+    failures: list[StartError] = []
+    app = build_app(_models(arguments), on_failure=partial(_give_up, failures))
     logs.route_library_logs()
     if settings.keys.is_open and arguments.host not in _LOOPBACK:
         logs.log_event("warning", message="no API key is set: whoever reaches the port may ask")
@@ -43,4 +52,25 @@ def _run(argv: Sequence[str] | None) -> int:
         replica=settings.replica_id,
     )
     times = DrainTimes(lame_duck_s=arguments.lame_duck_s, drain_timeout_s=arguments.drain_timeout_s)
-    return serve(Gate(app, settings=settings), listener, times)
+    code = serve(Gate(app, settings=settings), listener, times)
+    if failures:
+        raise failures[0]
+    return code
+
+
+def _models(arguments: argparse.Namespace) -> list[ServedModel]:
+    return [
+        ServedModel(name=each.served_model_name, root=each.model, engine=engines.create(each))
+        for each in (arguments, *arguments.others)
+    ]
+
+
+def _give_up(failures: list[StartError], error: Exception) -> None:
+    """End a replica whose model cannot be loaded: it will not do better later."""
+    if not isinstance(error, StartError):
+        logs.log_event("error", error=type(error).__name__, where=logs.where(error))
+        error = StartError(f"the model cannot be loaded: {type(error).__name__}: {error}")
+    failures.append(error)
+    # Twice: the first signal begins a drain, and nothing runs that is worth waiting for.
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
