@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 MODEL = "org/model"
+SIMULATED = (MODEL, "--engine", "simulated")
 ROOT = Path(__file__).parents[2]
 _OWN_VARIABLES = ("LLMBUDGET_", "SKYPILOT_")
 INSTANT = ("--ttft-ms", "0", "--tpot-ms", "0")
@@ -66,8 +67,8 @@ class Replica:
         return self.process.wait(timeout=15)
 
 
-def _command(*flags: str) -> list[str]:
-    return [sys.executable, "-m", "skyserve_llm.replica", *flags]
+def _command(*flags: str, python: str | Path = sys.executable) -> list[str]:
+    return [str(python), "-m", "skyserve_llm.replica", *flags]
 
 
 def _environment(extra: dict[str, str] | None) -> dict[str, str]:
@@ -77,19 +78,25 @@ def _environment(extra: dict[str, str] | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _running(
-    log_file: Path, *flags: str, env: dict[str, str] | None = None, wait_ready: bool = True
+    log_file: Path,
+    *flags: str,
+    served: Sequence[str] = SIMULATED,
+    python: str | Path = sys.executable,
+    env: dict[str, str] | None = None,
+    wait_ready: bool = True,
+    within_s: float = 15.0,
 ) -> Iterator[Replica]:
-    all_flags = _command(MODEL, "--engine", "simulated", "--port", "0", *flags)
+    command = _command(*served, "--port", "0", *flags, python=python)
     with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            all_flags, stdout=log, stderr=log, env=_environment(env), cwd=ROOT
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment(env), cwd=ROOT)
     replica = Replica(process, log_file)
     try:
-        _wait_until(lambda: replica.events_of("listening") or process.poll() is not None)
+        _wait_until(
+            lambda: replica.events_of("listening") or process.poll() is not None, within_s=within_s
+        )
         assert process.poll() is None, log_file.read_text()
         if wait_ready:
-            _wait_until(lambda: replica.health().status_code == 200)
+            _wait_until(lambda: replica.health().status_code == 200, within_s=within_s)
         yield replica
     finally:
         process.kill()
@@ -113,7 +120,7 @@ def _starter(folder: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start replicas that end with the test: ``start(*flags, env=…, wait_ready=…)``."""
+    """Start replicas that end with the test: ``start(*flags, served=…, env=…, wait_ready=…)``."""
     with _starter(tmp_path) as begin:
         yield begin
 
@@ -127,18 +134,22 @@ def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 @pytest.fixture
 def run() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command line that ends by itself: ``run(*arguments, env=…, cwd=…)``."""
+    """Run a command line that ends by itself: ``run(*arguments, python=…, env=…, cwd=…)``."""
 
     def to_the_end(
-        *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT
+        *arguments: str,
+        python: str | Path = sys.executable,
+        env: dict[str, str] | None = None,
+        cwd: Path = ROOT,
+        timeout: float = 30,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            _command(*arguments),
+            _command(*arguments, python=python),
             env=_environment(env),
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=timeout,
             check=False,
         )
 
