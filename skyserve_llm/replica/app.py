@@ -19,7 +19,8 @@ from fastapi.responses import JSONResponse
 from skyserve_llm.replica import answer, api_errors, protocol
 from skyserve_llm.replica.answer import Question
 from skyserve_llm.replica.api_errors import ApiError
-from skyserve_llm.replica.connection import ClientGoneError, EventStream, until_disconnect
+from skyserve_llm.replica.asgi import ClientGoneError, until_disconnect
+from skyserve_llm.replica.connection import EventStream
 from skyserve_llm.replica.engines.base import Engine, Prompt, PromptError, SamplingParams
 from skyserve_llm.replica.protocol import ChatRequest, CompletionRequest
 from skyserve_llm.replica.wire import ChatShape, CompletionShape, Json, Shape, Usage

@@ -12,7 +12,7 @@ from skyserve_llm.replica import engines, logs, options
 from skyserve_llm.replica.app import ServedModel, build_app
 from skyserve_llm.replica.errors import StartError
 from skyserve_llm.replica.gate import Gate
-from skyserve_llm.replica.server import DrainTimes, bind, serve
+from skyserve_llm.replica.server import bind, serve
 from skyserve_llm.replica.settings import GateSettings
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -29,9 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     arguments = options.parse(argv)
-    settings = GateSettings.from_env(
-        key_file=arguments.api_key_file, keep_alive_s=arguments.keep_alive_s
-    )
+    settings = GateSettings.from_env(given=vars(arguments))
     with contextlib.closing(bind(arguments.host, arguments.port)) as listener:
         return _serve(arguments, settings, listener)
 
@@ -51,8 +49,7 @@ def _serve(arguments: argparse.Namespace, settings: GateSettings, listener: sock
         engine=arguments.engine,
         replica=settings.replica_id,
     )
-    times = DrainTimes(lame_duck_s=arguments.lame_duck_s, drain_timeout_s=arguments.drain_timeout_s)
-    code = serve(Gate(app, settings=settings), listener, times)
+    code = serve(Gate(app, settings=settings), listener, settings)
     if failures:
         raise failures[0]
     return code

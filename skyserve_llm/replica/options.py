@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from skyserve_llm.replica import argument_types, engines
+from skyserve_llm.replica import argument_types, engines, settings
 from skyserve_llm.replica.errors import StartError
 from skyserve_llm.replica.keys import KEY_VARIABLE
 
@@ -116,26 +116,7 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen on (default: loopback only)")
     add("--port", type=argument_types.port, default=8000, help="0 takes a free one (default: 8000)")
     add("--api-key-file", type=Path, metavar="FILE", help="API keys, one a line")
-    add(
-        "--keep-alive-s",
-        type=argument_types.interval,
-        metavar="S",
-        help="comment in a stream that was silent for so long (default: 10)",
-    )
-    add(
-        "--lame-duck-s",
-        type=argument_types.duration,
-        default=0.0,
-        metavar="S",
-        help="after SIGTERM keep serving at least so long, with health 503 (default: 0)",
-    )
-    add(
-        "--drain-timeout-s",
-        type=argument_types.duration,
-        default=60.0,
-        metavar="S",
-        help="after SIGTERM let running requests finish for at most so long (default: 60)",
-    )
+    settings.add_arguments(parser.add_argument_group("gate"))
 
 
 def _model(text: str) -> str:

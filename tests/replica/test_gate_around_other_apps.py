@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from skyserve_llm.replica.gate import Gate
 from skyserve_llm.replica.keys import KeyRing
+from skyserve_llm.replica.routes import Route
 from skyserve_llm.replica.settings import GateSettings
 
 
@@ -112,7 +113,8 @@ async def _is(client: httpx.AsyncClient, expected: str) -> bool:
 
 
 def gate_around(engine: Engine, log: list[dict[str, object]]) -> Gate:
-    settings = GateSettings(keys=KeyRing(), replica_id="1")
+    routes = (Route.parse("/half"), Route.parse("GET /own-name"))
+    settings = GateSettings(keys=KeyRing(), replica_id="1", allow_routes=routes)
     return Gate(
         engine.app,
         settings=settings,
