@@ -5,12 +5,16 @@ Wraps the two ASGI callables of a single request. Knows no keys, no health and n
 
 import asyncio
 import contextlib
+import re
 import time
+import uuid
 from collections.abc import Callable
 
 from skyserve_llm.replica import asgi, sse
-from skyserve_llm.replica.asgi import Message, Receive, Send
+from skyserve_llm.replica.asgi import Message, Receive, Scope, Send
 
+# A caller's own request id goes into a log and a header: only if it is plain and short.
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _OWN_HEADERS = (b"x-request-id", b"x-llmbudget-replica")
 # A client that reads nothing must not hold up the end of the process.
 _LAST_WORDS_S = 1.0
@@ -152,3 +156,17 @@ class Exchange:
                     await self._send(comment)
                 if silent:  # also in the middle of an event: wait a whole turn, do not spin
                     self._spoke = time.monotonic()
+
+
+def request_id_of(scope: Scope) -> bytes:
+    """The caller's own, or a new one."""
+    given = asgi.header(scope, b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return uuid.uuid4().hex.encode()
+
+
+def named(scope: Scope, request_id: str) -> Scope:
+    """The scope with the request's id, for the app to log it too."""
+    headers = [pair for pair in scope["headers"] if pair[0] != b"x-request-id"]
+    return {**scope, "headers": [*headers, (b"x-request-id", request_id.encode())]}

@@ -10,34 +10,29 @@ takes everything it needs from the environment when it is given nothing but the 
 
 import asyncio
 import contextlib
-import re
-import uuid
 
 from skyserve_llm.replica import asgi
 from skyserve_llm.replica.admission import Admission
 from skyserve_llm.replica.asgi import ASGIApp, ClientGoneError, Message, Receive, Scope, Send
-from skyserve_llm.replica.drain import Drain, Host
-from skyserve_llm.replica.exchange import Exchange
+from skyserve_llm.replica.exchange import Exchange, named, request_id_of
 from skyserve_llm.replica.intake import Intake, check_head
+from skyserve_llm.replica.lifecycle import Lifecycle
 from skyserve_llm.replica.logs import LogEvent, log_event, where
 from skyserve_llm.replica.metrics import GateMetrics, Outcome
 from skyserve_llm.replica.own_routes import OwnRoutes
 from skyserve_llm.replica.probe import ask_for_token
-from skyserve_llm.replica.readiness import Health, HealthReport, Probe, Readiness
+from skyserve_llm.replica.readiness import Health, Probe
 from skyserve_llm.replica.refusal import RefusedError, unauthorized
 from skyserve_llm.replica.routes import RouteList
 from skyserve_llm.replica.settings import GateSettings
-from skyserve_llm.replica.takeover import SurroundingServer
 
-# A caller's own request id goes into a log and a header: only if it is plain and short.
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _LOGGED_PATH_LENGTH = 200
 
 
 class Gate:
     """Pure ASGI middleware, outermost: it sees the lifespan and every request.
 
-    ``host`` is who holds the port and the process; without one, the server around the gate.
+    Whoever starts the server may set ``lifecycle.host``; else the server around it is taken.
     """
 
     def __init__(
@@ -61,33 +56,27 @@ class Gate:
             max_queued=self._settings.max_queued,
             queue_timeout_s=self._settings.queue_timeout_s,
         )
-        self._readiness = Readiness(
+        self._running: set[Exchange] = set()
+        self.lifecycle = Lifecycle(
+            self._settings,
             probe or self._ask_app,
-            log,
-            proof_interval_s=self._settings.proof_interval_s,
-            token_timeout_s=self._settings.token_timeout_s,
+            in_flight=lambda: len(self._running),
+            cut=self._cut,
+            metrics=self._metrics,
+            log=log,
         )
         self._own = OwnRoutes(
             app,
             replica_id=self._settings.replica_id,
-            health=self._health,
+            health=self.lifecycle.health,
             metrics=self._metrics,
-            log=log,
-        )
-        self._running: set[Exchange] = set()
-        self._background: list[asyncio.Task[None]] = []
-        self.host: Host | None = None
-        self.drain = Drain(
-            self._settings.drain_times,
-            in_flight=lambda: len(self._running),
-            cut=self._cut,
             log=log,
         )
         self._metrics.show(
             requests_in_flight=lambda: self._admission.in_flight,
             requests_queued=lambda: self._admission.queued,
-            ready=lambda: self._health().health is Health.OK,
-            draining=lambda: self.drain.is_draining,
+            ready=lambda: self.lifecycle.health().health is Health.OK,
+            draining=lambda: self.lifecycle.drain.is_draining,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +87,7 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        self._start(scope)  # for servers that run no lifespan
+        self.lifecycle.start(scope)  # for servers that run no lifespan
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         else:  # no route of the list is a websocket's
@@ -107,32 +96,13 @@ class Gate:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                self._start(scope)
+                self.lifecycle.start(scope)
             await send(message)
 
         try:
             await self._app(scope, receive, watch)
         finally:
-            await self._stop()
-
-    def _start(self, scope: Scope) -> None:
-        """What runs beside the requests; a second call changes nothing."""
-        if self._background:
-            return
-        if self.host is None:
-            self.host = surrounding = SurroundingServer(scope, self._log)
-            surrounding.take_sigterm(lambda: self.drain.on_signal("SIGTERM"))
-        self._background = [
-            asyncio.create_task(self._readiness.watch(), name="readiness"),
-            asyncio.create_task(self.drain.run(self.host), name="drain"),
-        ]
-
-    async def _stop(self) -> None:
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        if isinstance(self.host, SurroundingServer):
-            self.host.give_sigterm_back()
+            await self.lifecycle.stop()
 
     def _cut(self, reason: str) -> None:
         for exchange in list(self._running):
@@ -162,9 +132,11 @@ class Gate:
             self._running.discard(exchange)
 
     def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope)
         headers = [(b"x-request-id", request_id), (b"x-llmbudget-replica", self._replica)]
-        if self.drain.is_draining:  # whoever keeps the connection would send the next one here
+        if (
+            self.lifecycle.drain.is_draining
+        ):  # whoever keeps the connection would send the next one here
             headers.append((b"connection", b"close"))
         return Exchange(
             receive,
@@ -187,7 +159,7 @@ class Gate:
             if exchange.disconnected:
                 return Outcome.DISCONNECTED
             await self._answer_failure(exchange, error)
-            self._readiness.doubt()
+            self.lifecycle.readiness.doubt()
             return Outcome.SERVER_ERROR
         if exchange.cut_reason is not None and not exchange.complete:
             await exchange.last_words()  # the app took its cancellation for an end
@@ -195,7 +167,7 @@ class Gate:
         outcome = _outcome(exchange)
         # An engine that says 503 is full, not broken.
         if outcome is Outcome.SERVER_ERROR and exchange.status != 503:
-            self._readiness.doubt()
+            self.lifecycle.readiness.doubt()
         return outcome
 
     async def _pass_on(self, scope: Scope, exchange: Exchange) -> None:
@@ -218,7 +190,7 @@ class Gate:
                 await place
             if body is not None:
                 exchange.give_back(body)
-            await self._app(_named(scope, exchange.request_id), exchange.receive, exchange.send)
+            await self._app(named(scope, exchange.request_id), exchange.receive, exchange.send)
 
     def _has_key(self, scope: Scope) -> bool:
         return self._settings.keys.accepts(asgi.header(scope, b"authorization"))
@@ -233,14 +205,8 @@ class Gate:
         # the client sees that no [DONE] came.
 
     def _note_event(self, since_request_s: float, since_event_s: float | None) -> None:
-        self._readiness.saw_token()
+        self.lifecycle.readiness.saw_token()
         self._metrics.note_event(since_request_s, since_event_s)
-
-    def _health(self) -> HealthReport:
-        if self.drain.is_draining:
-            reason = f"draining ({self.drain.reason}): finishing what runs"
-            return HealthReport(Health.DRAINING, reason)
-        return self._readiness.report
 
     async def _ask_app(self) -> None:
         await ask_for_token(self._app, self._base)
@@ -250,7 +216,7 @@ class Gate:
         if outcome is Outcome.OK:
             self._metrics.duration.observe(exchange.elapsed_s)
             if scope["method"] == "POST":
-                self._readiness.saw_token()
+                self.lifecycle.readiness.saw_token()
         first_byte_s = exchange.first_byte_s
         self._log(
             "request",
@@ -264,18 +230,6 @@ class Gate:
             first_byte_ms=None if first_byte_s is None else round(first_byte_s * 1000, 1),
             duration_ms=round(exchange.elapsed_s * 1000, 1),
         )
-
-
-def _request_id(scope: Scope) -> bytes:
-    given = asgi.header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
-    return uuid.uuid4().hex.encode()
-
-
-def _named(scope: Scope, request_id: str) -> Scope:
-    headers = [pair for pair in scope["headers"] if pair[0] != b"x-request-id"]
-    return {**scope, "headers": [*headers, (b"x-request-id", request_id.encode())]}
 
 
 def _outcome(exchange: Exchange) -> Outcome:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from skyserve_llm.replica.drain import Drain
 from skyserve_llm.replica.errors import StartError
 from skyserve_llm.replica.gate import Gate
 from skyserve_llm.replica.http_protocol import guarded_protocol
@@ -66,8 +67,8 @@ def serve(gate: Gate, listener: socket.socket, settings: GateSettings) -> int:
         timeout_graceful_shutdown=_LAST_CALL_S,
         backlog=_BACKLOG,
     )
-    server = _Server(config, gate)
-    gate.host = server
+    server = _Server(config, gate.lifecycle.drain)
+    gate.lifecycle.host = server
     server.run(sockets=[listener])
     if not server.started:
         return 1
@@ -77,9 +78,9 @@ def serve(gate: Gate, listener: socket.socket, settings: GateSettings) -> int:
 class _Server(uvicorn.Server):
     """uvicorn as the `Host` of the gate's drain: its signals begin it, and it has the port."""
 
-    def __init__(self, config: uvicorn.Config, gate: Gate) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
         super().__init__(config)
-        self._gate = gate
+        self._drain = drain
         self.signal: int | None = None
 
     def close_listener(self) -> None:
@@ -106,7 +107,7 @@ class _Server(uvicorn.Server):
     def _on_signal(self, number: int) -> None:
         self.signal = self.signal or number
         if self.started:
-            self._gate.drain.on_signal(signal.Signals(number).name)
+            self._drain.on_signal(signal.Signals(number).name)
         else:  # nothing is served yet, so nothing is lost
             self.should_exit = True
 
