@@ -17,9 +17,11 @@ _PROGRAM = "python -m skyserve_llm.replica"
 _AND = "--and"
 
 _EPILOG = f"""\
-Each engine has flags of its own: --engine NAME --help lists them. Several models in one process
-are written one after the other, with {_AND} between them: MODEL --engine NAME … {_AND} MODEL
---engine NAME …; flags of the server belong to the first.
+Each engine has flags of its own: --engine NAME --help lists them. With --engine vllm every flag
+that is not listed here is passed to vLLM; `vllm serve --help=all` lists those.
+
+Several models in one process are written one after the other, with {_AND} between them: MODEL
+--engine NAME … {_AND} MODEL --engine NAME …; flags of the server belong to the first.
 
 The API key, or several with commas between them, is read from the environment variable
 {KEY_VARIABLE} or from --api-key-file, never from the command line. Without one everybody
@@ -33,14 +35,20 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line as values; ``others`` holds those of further models.
+    """The command line as values.
+
+    ``others`` holds those of further models, ``passed_on`` the words that vLLM is to judge.
 
     Raises:
-        StartError: a flag that is wrong, or an engine that is not in this release.
+        StartError: a flag that is wrong.
     """
     first, *rest = _split(sys.argv[1:] if argv is None else argv)
     arguments = _parse_model(first, _add_server_arguments)
     arguments.others = [_parse_model(words) for words in rest]
+    if arguments.others and engines.VLLM in (
+        each.engine for each in (arguments, *arguments.others)
+    ):
+        raise StartError("vLLM serves one model in a process", hint="give each its own replica")
     names = [each.served_model_name for each in (arguments, *arguments.others)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -73,12 +81,25 @@ def _parse_model(
     for add in (_add_model_arguments, *more):
         add(parser)
     engine = _engine_of(words)
+    if engine == engines.VLLM:
+        return _parse_for_vllm(parser, words)
+    _add_name(parser)
     if engine is not None:
         engines.add_arguments(parser, engine)
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         _refuse(unknown)
     arguments.served_model_name = arguments.served_model_name or arguments.model
+    return arguments
+
+
+def _parse_for_vllm(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    # Which words belong to a flag that is not ours only vLLM knows.
+    if words[0].startswith("-") and words[0] not in ("-h", "--help"):
+        raise StartError("with --engine vllm the model comes first", hint=f"{_PROGRAM} MODEL …")
+    arguments, unknown = parser.parse_known_args(words)
+    arguments.passed_on = unknown
+    arguments.served_model_name = arguments.model  # for the log; the flag is vLLM's
     return arguments
 
 
@@ -108,7 +129,11 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", type=_model, metavar="MODEL", help="Hugging Face id or folder of the model")
     add("--engine", choices=engines.NAMES, required=True, help="what makes the tokens")
-    add("--served-model-name", type=_model, metavar="NAME", help="name in the API (default: MODEL)")
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    text = "name in the API (default: MODEL)"
+    parser.add_argument("--served-model-name", type=_model, metavar="NAME", help=text)
 
 
 def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
