@@ -156,8 +156,8 @@ def _device_of(module: Any, model: Any) -> torch.device:
 def _reading(model: str, what: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError, AttributeError) as error:
-        # Whatever the library or the model's own code raises: a replica that cannot start says
+    except Exception as error:
+        # Whatever the libraries or the model's own code raise: a replica that cannot start says
         # so in one line.
         reason = next((line for line in str(error).splitlines() if line.strip()), "")
         raise StartError(
