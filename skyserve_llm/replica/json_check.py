@@ -19,7 +19,7 @@ class DepthError(ValueError):
     """Brackets nest deeper than they may."""
 
 
-def check(body: bytes, max_depth: int) -> Iterator[None]:
+def check(body: bytes, max_depth: int, *, slice_bytes: int = _SLICE) -> Iterator[None]:
     """Look at ``body`` slice by slice.
 
     Raises:
@@ -27,24 +27,24 @@ def check(body: bytes, max_depth: int) -> Iterator[None]:
         DepthError: its brackets, outside of strings, nest deeper than ``max_depth``.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(body), _SLICE):
-        decoder.decode(body[start : start + _SLICE])
+    for start in range(0, len(body), slice_bytes):
+        decoder.decode(body[start : start + slice_bytes])
         yield
     decoder.decode(b"", final=True)
     if body.count(b"[") + body.count(b"{") <= max_depth:
         return
-    for deepest in depths(body):
+    for deepest in depths(body, slice_bytes=slice_bytes):
         if deepest > max_depth:
             raise DepthError
         yield
 
 
-def depths(body: bytes) -> Iterator[int]:
+def depths(body: bytes, *, slice_bytes: int = _SLICE) -> Iterator[int]:
     """The deepest level of each slice in turn."""
     plain = body.replace(rb"\\", b"").replace(rb"\"", b"")  # every quote left opens or closes
     depth, in_string = 0, False
-    for start in range(0, len(plain), _SLICE):
-        parts = plain[start : start + _SLICE].split(b'"')
+    for start in range(0, len(plain), slice_bytes):
+        parts = plain[start : start + slice_bytes].split(b'"')
         outside = b"".join(parts[in_string::2])
         in_string ^= len(parts) % 2 == 0
         steps = array("b", outside.translate(_STEPS, _NO_BRACKETS))

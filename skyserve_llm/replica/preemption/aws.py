@@ -26,7 +26,9 @@ async def is_here(client: httpx.AsyncClient) -> bool:
     return await answers(client, "PUT", _TOKEN_PATH, _TOKEN_LIFE) is not None
 
 
-async def notices(client: httpx.AsyncClient) -> AsyncGenerator[Notice, None]:
+async def notices(
+    client: httpx.AsyncClient, *, poll_s: float = _POLL_S
+) -> AsyncGenerator[Notice, None]:
     """A rebalance recommendation where one comes, then the interruption.
 
     Raises:
@@ -44,7 +46,7 @@ async def notices(client: httpx.AsyncClient) -> AsyncGenerator[Notice, None]:
         if not warned and await service.read(_REBALANCE_PATH) is not None:
             warned = True
             yield Notice(cloud=NAME, kind="rebalance", is_certain=False, left_s=None)
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(poll_s)
 
 
 def _until(action: dict[str, object]) -> float:

@@ -31,7 +31,9 @@ async def is_here(client: httpx.AsyncClient) -> bool:
     return await answers(client, "GET", _NAME_PATH, _METADATA) is not None
 
 
-async def notices(client: httpx.AsyncClient) -> AsyncGenerator[Notice, None]:
+async def notices(
+    client: httpx.AsyncClient, *, poll_s: float = _POLL_S
+) -> AsyncGenerator[Notice, None]:
     """The first event that ends this machine.
 
     Raises:
@@ -46,7 +48,7 @@ async def notices(client: httpx.AsyncClient) -> AsyncGenerator[Notice, None]:
             kind = str(ending["EventType"])
             yield Notice(cloud=NAME, kind=kind, is_certain=True, left_s=_until(ending))
             return
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(poll_s)
 
 
 def _first_ending(document: Any, name: str) -> dict[str, Any] | None:

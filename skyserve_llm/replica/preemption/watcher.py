@@ -21,23 +21,28 @@ _DETECTION_TRIES = 3
 
 
 async def watch(
-    cloud: str, url: str, *, on_notice: Callable[[Notice], None], log: LogEvent
+    cloud: str,
+    url: str,
+    *,
+    on_notice: Callable[[Notice], None],
+    log: LogEvent,
+    retry_s: float = _RETRY_S,
 ) -> None:
     """Call ``on_notice`` for each notice; ends with the last one, or where there is no cloud.
 
     ``cloud`` is one of `CLOUDS`, or ``auto``; ``url`` is where its metadata service is.
     """
     async with metadata_client(url) as client:
-        source = CLOUDS[cloud] if cloud != AUTO else await _found(client)
+        source = CLOUDS[cloud] if cloud != AUTO else await _found(client, retry_s)
         log("preemption_watch", cloud=None if source is None else source.NAME)
         if source is not None:
-            await _listen(source, client, on_notice, log)
+            await _listen(source, client, on_notice, log, retry_s)
 
 
-async def _found(client: httpx.AsyncClient) -> ModuleType | None:
+async def _found(client: httpx.AsyncClient, retry_s: float) -> ModuleType | None:
     for attempt in range(_DETECTION_TRIES):
         if attempt:
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(retry_s)
         clouds = list(CLOUDS.values())
         here = await asyncio.gather(*(cloud.is_here(client) for cloud in clouds))
         if any(here):
@@ -50,6 +55,7 @@ async def _listen(
     client: httpx.AsyncClient,
     on_notice: Callable[[Notice], None],
     log: LogEvent,
+    retry_s: float,
 ) -> None:
     complaint = None
     while True:
@@ -62,4 +68,4 @@ async def _listen(
                 log("warning", message=f"no preemption notices from {source.NAME}: {complaint}")
         else:
             return
-        await asyncio.sleep(_RETRY_S)
+        await asyncio.sleep(retry_s)
