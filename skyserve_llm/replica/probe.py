@@ -10,12 +10,16 @@ class ProbeError(Exception):
 
 
 async def ask_for_token(app: ASGIApp, base: Scope) -> None:
-    """One tiny request through ``app``, which may be any OpenAI server.
+    """One tiny request to each model through ``app``, which may be any OpenAI server.
 
     Raises:
-        ProbeError: the server has no model, or its answer carries no token.
+        ProbeError: the server has no model, or an answer carries no token.
     """
-    model = await _served_model(app, base)
+    for model in await _served_models(app, base):
+        await _ask_one(app, base, model)
+
+
+async def _ask_one(app: ASGIApp, base: Scope, model: str) -> None:
     value = {"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
     answer = await call(app, "POST", "/v1/completions", value=value, base=base)
     if answer.status != 200:
@@ -28,11 +32,16 @@ async def ask_for_token(app: ASGIApp, base: Scope) -> None:
         raise ProbeError("the engine answered without a token")
 
 
-async def _served_model(app: ASGIApp, base: Scope) -> str:
+async def _served_models(app: ASGIApp, base: Scope) -> list[str]:
     answer = await call(app, "GET", "/v1/models", base=base)
     if answer.status != 200:
         raise ProbeError(f"asking for the model's name was answered {answer.status}")
     try:
-        return str(json.loads(answer.body)["data"][0]["id"])
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        cards = json.loads(answer.body)["data"]
+        # vLLM lists adapters too, each with the model that it needs; that one speaks for them.
+        names = [str(card["id"]) for card in cards if not card.get("parent")]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProbeError("the list of models cannot be read") from error
+    if not names:
+        raise ProbeError("the list of models is empty")
+    return names

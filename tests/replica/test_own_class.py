@@ -211,6 +211,7 @@ def test_a_client_that_leaves_closes_the_generator(
     start: Start, classes: Path, tmp_path: Path
 ) -> None:
     dots = tmp_path / "dots"
+    dots.touch()
     replica = start(served=flags(classes, "Waiting", "--init-kwargs", f'{{"dots": "{dots}"}}'))
     body = {"messages": [{"role": "user", "content": "wait"}], "stream": True}
     with replica.client() as http:
@@ -268,3 +269,14 @@ def test_two_models_of_one_name(capsys: pytest.CaptureFixture[str]) -> None:
     simulated = ("org/model", "--engine", "simulated")
     assert main([*simulated, "--and", *simulated]) == 2
     assert "two models are served as 'org/model'" in capsys.readouterr().err
+
+
+def test_ready_means_that_every_model_has_made_a_token(start: Start, classes: Path) -> None:
+    silent = classes.with_name("silent.py")
+    silent.write_text("class Silent:\n    def chat(self, messages):\n        yield from ()\n")
+    served = flags(classes, "Echo")
+    replica = start("--and", *flags(silent, "Silent"), served=served, wait_ready=False)
+    replica.wait_until(lambda: "without a token" in replica.health().text)
+    assert replica.health().status_code == 503
+    with replica.client() as http:
+        assert text_of(ask(http, "echo", "hello")) == "hello "

@@ -1,6 +1,6 @@
 """The transformers engine with real torch on the CPU: tiny models in a real replica.
 
-It runs in the engines' environment, which `make test-engines` makes; without that these tests are
+It runs in the engines' environment, which `make test-vllm` makes; without that these tests are
 skipped.
 """
 
@@ -28,7 +28,7 @@ def engines_python() -> Path:
     """The Python of the environment that holds torch and transformers."""
     python = Path(os.environ.get("ENGINES_VENV", ROOT / ".venv-vllm")) / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"no {python.parents[1].name}: `make test-engines` makes it")
+        pytest.skip(f"no {python.parents[1].name}: `make test-vllm` makes it")
     return python
 
 
