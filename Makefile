@@ -20,7 +20,8 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-# Real vLLM, on this machine's CPU. `make test` runs these too where the environment is there.
+# Real vLLM and transformers, on this machine's CPU. `make test` runs these too where the
+# environment is there.
 test-vllm: $(READY) $(VLLM_READY)
 	$(BIN)/python -m pytest -m vllm
 
