@@ -113,10 +113,7 @@ class Gate:
             await self._own.send_health(send)
             return
         exchange = self._exchange(scope, receive, send)
-        if self._own.has(scope) and self._has_key(scope):
-            await self._own.answer(scope, self._base, exchange.send)
-            return
-        outcome = Outcome.CUT
+        outcome: Outcome | None = Outcome.CUT
         self._running.add(exchange)
         try:
             outcome = await self._answer(scope, exchange)
@@ -128,7 +125,8 @@ class Gate:
             await exchange.last_words()
         finally:
             await exchange.aclose()
-            self._record(scope, exchange, outcome)
+            if outcome is not None:
+                self._record(scope, exchange, outcome)
             self._running.discard(exchange)
 
     def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
@@ -147,8 +145,13 @@ class Gate:
             on_event=self._note_event,
         )
 
-    async def _answer(self, scope: Scope, exchange: Exchange) -> Outcome:
+    async def _answer(self, scope: Scope, exchange: Exchange) -> Outcome | None:
+        """How it ended; None for what is the gate's own and no request to the engine."""
         try:
+            self._check(scope)
+            if self._own.has(scope):
+                await self._own.answer(scope, self._base, exchange.send)
+                return None
             await self._pass_on(scope, exchange)
         except RefusedError as refusal:
             await refusal.answer(exchange.send)
@@ -170,15 +173,17 @@ class Gate:
             self.lifecycle.readiness.doubt()
         return outcome
 
-    async def _pass_on(self, scope: Scope, exchange: Exchange) -> None:
-        """Through each check in turn and into the app; RefusedError at the first that fails."""
+    def _check(self, scope: Scope) -> None:
+        """Raise RefusedError for a request that is judged by its head already."""
         check_head(scope, self._settings.limits)
         if not self._has_key(scope):
             given = asgi.header(scope, b"authorization") is not None
             raise unauthorized(key_given=given)
-        if not self._routes.opens(scope):
+        if not self._own.has(scope) and not self._routes.opens(scope):
             path = scope["path"][:_LOGGED_PATH_LENGTH]
             raise RefusedError(404, f"Not Found: {scope['method']} {path}")
+
+    async def _pass_on(self, scope: Scope, exchange: Exchange) -> None:
         async with (
             self._intake.body(scope, exchange.receive) as body,
             contextlib.AsyncExitStack() as held,

@@ -20,15 +20,22 @@ _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
+# What may come beside each byte of a body: the frame of the smallest chunk has five.
+_OVERHEAD_A_BYTE = 8
 # Between two probes of a peer that has been silent on TCP's level, and before the first.
 _TCP_PROBE_S = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """Sizes in bytes, times in seconds."""
+    """Sizes in bytes, times in seconds.
+
+    ``max_header_bytes`` bounds all that is not body: a head, the frames and extensions of
+    chunks, trailers. ``max_unread_bytes`` of a body that was refused are read and dropped.
+    """
 
     max_header_bytes: int
+    max_unread_bytes: int
     head_timeout_s: float
     write_timeout_s: float
 
@@ -37,6 +44,7 @@ def guarded_protocol(settings: GateSettings) -> type["GuardedProtocol"]:
     """The class for ``uvicorn.Config(http=…)``."""
     limits = ConnectionLimits(
         max_header_bytes=settings.max_header_bytes,
+        max_unread_bytes=settings.max_body_bytes,
         head_timeout_s=settings.head_timeout_s,
         write_timeout_s=settings.write_timeout_s,
     )
@@ -56,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = False
-        self._head_bytes = 0
+        self._overhead = self._unread = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -66,19 +74,33 @@ class GuardedProtocol(HttpToolsProtocol):
         self._start_head_timer(self.limits.head_timeout_s)
 
     def data_received(self, data: bytes) -> None:
-        was_waiting = self._waits_for_head
+        self._overhead += len(data)
         super().data_received(data)
-        if not self._waits_for_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        self._start_head_timer(self.limits.head_timeout_s)
-        if was_waiting:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.limits.max_header_bytes:
-                self._hang_up()
+        if self._waits_for_head:
+            self._start_head_timer(self.limits.head_timeout_s)
+        if self._overhead > self.limits.max_header_bytes:
+            self._hang_up()
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._overhead = self._unread = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # not a trailer, which uvicorn would keep for nobody
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if not self.cycle.response_complete:
+            self._overhead -= (1 + _OVERHEAD_A_BYTE) * len(body)
+        elif self._unread < self.limits.max_unread_bytes:
+            # Answered already, and most clients read nothing before they have sent all: a
+            # connection that closes under them looks like a failure, not like our answer.
+            self._unread += len(body)
+            self._overhead -= len(body)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -121,7 +143,6 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _start_head_timer(self, delay: float) -> None:
         if self._head_timer is None:
-            self._head_bytes = 0
             self._head_timer = self.loop.call_later(delay, self.transport.abort)
 
     def _stop_head_timer(self) -> None:

@@ -84,17 +84,14 @@ class Intake:
     def take(self, size: int) -> None:
         """Count ``size`` more bytes; RefusedError when memory for bodies has run out."""
         if size > self._room:
-            message = "The replica holds as many large requests as it can."
-            refusal = busy(message, retry_after_s=1)
-            refusal.headers.append((b"connection", b"close"))
-            raise refusal
+            raise busy("The replica holds as many large requests as it can.", retry_after_s=1)
         self._room -= size
 
     def check_size(self, size: int) -> None:
         """Raise RefusedError (413) for a body of more than ``max_body_bytes``."""
         if size > self._limits.max_body_bytes:
             message = f"The body of the request has more than {self._limits.max_body_bytes} bytes."
-            raise RefusedError(413, message, closes=True)
+            raise RefusedError(413, message)
 
     def _check_declared(self, scope: Scope) -> None:
         declared = header(scope, b"content-length")
