@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     arguments = options.parse(argv)
     settings = GateSettings.from_env(given=vars(arguments))
+    if arguments.engine == engines.VLLM:
+        vllm.check(arguments.passed_on)
     logs.route_library_logs()
     with contextlib.closing(bind(arguments.host, arguments.port)) as listener:
         if arguments.engine != engines.VLLM:
@@ -46,7 +48,6 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _serve_vllm(arguments: argparse.Namespace, settings: GateSettings, port: int) -> int:
     """``port`` was free a moment ago: vLLM binds it itself, minutes before it listens."""
-    vllm.check(arguments.passed_on)
     _announce("starting", arguments, settings, port)
     # vLLM makes the gate and the server, with nothing but their classes to go by.
     os.environ.update(as_environment(vars(arguments)))

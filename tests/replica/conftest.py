@@ -43,8 +43,17 @@ class Replica:
         return [event for event in self.events() if event["event"] == kind]
 
     @property
+    def address_known(self) -> bool:
+        return bool(self._first_words)
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.events_of('listening')[0]['port']}"
+        return f"http://127.0.0.1:{self._first_words[0]['port']}"
+
+    @property
+    def _first_words(self) -> list[dict[str, object]]:
+        # vLLM listens only once its engine is there.
+        return self.events_of("listening") or self.events_of("starting")
 
     def client(self, key: str | None = None) -> httpx.Client:
         headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -56,6 +65,13 @@ class Replica:
     def health(self) -> httpx.Response:
         url = f"{self.url}/v1/health"
         return httpx.get(url, timeout=10, trust_env=False, verify=False)
+
+    def is_ready(self) -> bool:
+        """Whether health says 200; an error once the process has ended."""
+        assert self.process.poll() is None, self.log_file.read_text()[-4000:]
+        with contextlib.suppress(httpx.TransportError):
+            return self.health().status_code == 200
+        return False
 
     def wait_until(self, condition: Callable[[], object], *, within_s: float = 15.0) -> None:
         _wait_until(condition, within_s=within_s)
@@ -89,18 +105,24 @@ def _running(
 ) -> Iterator[Replica]:
     command = _command(*served, "--port", "0", *flags, python=python)
     with log_file.open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment(env), cwd=ROOT)
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env=_environment(env),
+            cwd=ROOT,
+            start_new_session=True,  # an engine's own processes end with it
+        )
     replica = Replica(process, log_file)
     try:
-        _wait_until(
-            lambda: replica.events_of("listening") or process.poll() is not None, within_s=within_s
-        )
+        _wait_until(lambda: replica.address_known or process.poll() is not None, within_s=within_s)
         assert process.poll() is None, log_file.read_text()
         if wait_ready:
-            _wait_until(lambda: replica.health().status_code == 200, within_s=within_s)
+            _wait_until(replica.is_ready, within_s=within_s)
         yield replica
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -27,7 +27,10 @@ SIMULATED = ("org/model", "--engine", "simulated")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("org/model", "--engine", "vllm"), "engine 'vllm' is not in this release"),
+        (("org/model", "--engine", "vllm"), "vLLM is not installed here"),
+        (("--engine", "vllm", "--dtype", "half", "org/model"), "the model comes first"),
+        (("org/model", "--engine", "vllm", "--port", "0.5"), "'0.5' is not a port"),
+        ((*SIMULATED, "--and", "b", "--engine", "vllm"), "vLLM serves one model in a process"),
         (("org/model", "--engine", "magic"), "--engine"),
         (("org/model",), "--engine"),
         (("--engine", "simulated"), "MODEL"),
@@ -54,12 +57,6 @@ def test_a_wrong_command_line_is_one_clear_line(
     assert first.startswith("error: ")
     assert words in first
     assert rest == [] or (rest[0] == "" and rest[1].startswith("hint: "))
-
-
-def test_the_door_of_an_engine_that_is_not_here(run: Run) -> None:
-    ended = run("org/model", "--engine", "vllm")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: engine 'vllm' is not in this release\n\nhint: ")
 
 
 @pytest.mark.parametrize("flags", [("--api-key", "sk-secret"), ("--api-key=sk-secret",)])

@@ -6,6 +6,7 @@ server's modules move between releases; the gate gets in by ``--middleware``.
 """
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -40,22 +41,26 @@ _PLUGINS_GROUP = "vllm.general_plugins"
 
 
 def check(flags: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
-    """Refuse what would let requests pass beside the gate.
+    """Refuse to start without vLLM, or with what would let requests pass beside the gate.
 
     Raises:
-        StartError: a flag or variable of vLLM's that this replica cannot be given.
+        StartError: vLLM is not installed, or is given a flag or variable that it cannot have here.
     """
     for word in flags:
-        flag = word.partition("=")[0].replace("_", "-")
         for refused, reason in _REFUSED_FLAGS.items():
-            # argparse takes the beginning of a long flag for the flag.
-            if flag == refused or (
-                flag.startswith("--") and len(flag) > 4 and refused.startswith(flag)
-            ):
+            if _means(word.partition("=")[0], refused):
                 raise StartError(f"{refused} is not passed on to vLLM", hint=reason)
     for name, reason in _REFUSED_VARIABLES.items():
         if environ.get(name, "") not in ("", "0"):
             raise StartError(f"{name} is set", hint=reason)
+    if importlib.util.find_spec("vllm") is None:
+        raise StartError("vLLM is not installed here", hint="pip install 'llmbudget[vllm]'")
+
+
+def _means(word: str, flag: str) -> bool:
+    """Whether vLLM's parser takes ``word`` for ``flag``: underscores and beginnings do."""
+    word = word.replace("_", "-")
+    return word == flag or (word.startswith("--") and len(word) > 2 and flag.startswith(word))
 
 
 def command_line(model: str, flags: Sequence[str], *, host: str, port: int) -> list[str]:
@@ -67,21 +72,11 @@ def command_line(model: str, flags: Sequence[str], *, host: str, port: int) -> l
 
 
 def serve(model: str, flags: Sequence[str], *, host: str, port: int) -> int:
-    """Run ``vllm serve`` until it ends; the exit code. The gate reads its environment.
-
-    Raises:
-        StartError: vLLM is not installed.
-    """
+    """Run ``vllm serve`` until it ends; the exit code. The gate reads its environment."""
     with _networks_announced():
+        from vllm.entrypoints.cli.main import main
+
         sys.argv = command_line(model, flags, host=host, port=port)
-        try:
-            from vllm.entrypoints.cli.main import main
-        except ModuleNotFoundError as missing:
-            if missing.name != "vllm":
-                raise
-            raise StartError(
-                "vLLM is not installed here", hint="pip install 'llmbudget[vllm]'"
-            ) from None
         main()
     return 0
 
