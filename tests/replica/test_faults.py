@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.replica.faults import battery
+from tests.replica.faults import battery, streams
 from tests.replica.faults.fault import Fault, commit
 from tests.replica.faults.target import Target
 
@@ -21,3 +21,10 @@ def test_the_replica_stands(target: Target, fault: Fault) -> None:
     finding = asyncio.run(commit(fault, target))
     assert finding.tries > 0
     assert finding.problems == []
+
+
+def test_a_thousand_streams_at_once_and_none_is_lost() -> None:
+    with battery.replica(streams.FLAGS) as many:
+        found = asyncio.run(streams.many(many, 1000))
+    assert (found.whole, found.at_once) == (1000, 1000)
+    assert found.bytes_each < 200 * 1024

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests.replica.faults import bypass, clients, content, framing, openapi, sizes
@@ -19,11 +19,11 @@ _ROOT = Path(__file__).parents[3]
 # Few slots, so that one that is not given free is missed at once; short limits, so that the
 # battery is short; 10 s for a whole answer, which nobody waits for.
 SLOTS = 4
-_REPLICA = (
-    "org/model", "--engine", "simulated", "--port", "0", "--ttft-ms", "0", "--tpot-ms", "2",
-    "--max-num-seqs", str(SLOTS), "--head-timeout-s", "1", "--body-timeout-s", "1",
-    "--write-timeout-s", "1", "--max-body-bytes", str(4 << 20), "--preemption-watch", "off",
+_FLAGS = (
+    "--ttft-ms", "0", "--tpot-ms", "2", "--max-num-seqs", str(SLOTS), "--head-timeout-s", "1",
+    "--body-timeout-s", "1", "--write-timeout-s", "1", "--max-body-bytes", str(4 << 20),
 )  # fmt: skip
+_REPLICA = ("org/model", "--engine", "simulated", "--port", "0", "--preemption-watch", "off")
 
 
 def all_faults(scale: int) -> list[Fault]:
@@ -41,12 +41,12 @@ def run(faults: Iterable[Fault]) -> Iterator[Finding]:
 
 
 @contextlib.contextmanager
-def replica() -> Iterator[Target]:
+def replica(flags: Sequence[str] = _FLAGS) -> Iterator[Target]:
     """A replica with a key, as a process of its own, until the context ends."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("LLMBUDGET_")}
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "skyserve_llm.replica", *_REPLICA],
+            [sys.executable, "-m", "skyserve_llm.replica", *_REPLICA, *flags],
             env={**inherited, "LLMBUDGET_API_KEY": KEY},
             cwd=_ROOT,
             stdout=log,

@@ -85,7 +85,7 @@ class Connection:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def reply(self, *, to_head: bool = False) -> Reply:
+    async def reply(self, *, to_head: bool = False, patience_s: float = PATIENCE_S) -> Reply:
         """The next answer, whole; ``to_head``: it only says how long a body would be.
 
         Raises:
@@ -93,7 +93,7 @@ class Connection:
         """
         began = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 status, body = await self._read(to_head)
         except TimeoutError:
             raise HangError from None
