@@ -47,7 +47,10 @@ async def _disconnected(receive: Receive) -> None:
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first value of a request header; ASGI gives names in lower case."""
-    return next((value for key, value in scope["headers"] if key == name), None)
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
 
 
 async def send_bytes(

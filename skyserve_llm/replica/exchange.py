@@ -45,8 +45,9 @@ class Exchange:
         self._began = self._spoke = time.monotonic()
         self._last_event: float | None = None
         self._body: bytes | None = None
-        self._lock = asyncio.Lock()
-        self._keep_alive: asyncio.Task[None] | None = None
+        self._is_sending = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._comment: asyncio.Task[None] | None = None
         self._task = asyncio.current_task()
         self._tally = sse.StreamTally()
         self.request_id = request_id
@@ -75,20 +76,24 @@ class Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        is_body = message["type"] == "http.response.body"
         if message["type"] == "http.response.start":
             message = self._opened(message)
-        # The lock keeps a comment out of the middle of the app's own message.
-        async with self._lock:
-            try:
-                await self._send(message)
-            except OSError:  # how newer servers tell that the client has gone
-                self.disconnected = True
-                raise
+        if self._comment is not None:  # one leaves before this, never in the middle of it
+            await asyncio.gather(self._comment, return_exceptions=True)
+        self._is_sending = True
+        try:
+            await self._send(message)
+        except OSError:  # how newer servers tell that the client has gone
+            self.disconnected = True
+            raise
+        finally:
+            self._is_sending = False
         self._spoke = time.monotonic()
-        if message["type"] == "http.response.body":
+        if is_body:
             self._note_body(message)
-        elif self.is_stream and self._keep_alive is None:
-            self._keep_alive = asyncio.create_task(self._break_silence())
+        elif self.is_stream:
+            self._listen_for_silence(self._keep_alive_s)
 
     def cut(self, reason: str) -> None:
         """End it now. The app is cancelled, and `last_words` follow."""
@@ -119,10 +124,11 @@ class Exchange:
 
     async def aclose(self) -> None:
         """No comment leaves after this."""
-        if self._keep_alive is not None:
-            self._keep_alive.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await self._keep_alive
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._comment is not None:
+            self._comment.cancel()
+            await asyncio.gather(self._comment, return_exceptions=True)
 
     def _opened(self, message: Message) -> Message:
         self.status = message["status"]
@@ -146,16 +152,27 @@ class Exchange:
             before, self._last_event = self._last_event, self._spoke
             self._on_event(self._spoke - self._began, before and self._spoke - before)
 
-    async def _break_silence(self) -> None:
+    def _listen_for_silence(self, delay: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(delay, self._break_silence)
+
+    def _break_silence(self) -> None:
+        """Say something, if nothing was said for so long; and come back."""
+        now = time.monotonic()
+        left_s = self._spoke + self._keep_alive_s - now
+        if left_s <= 0:
+            # Also where nothing can be said, in the middle of an event or of a message that
+            # nobody takes: after a whole turn, not at once again.
+            left_s, self._spoke = self._keep_alive_s, now
+            if self._tally.between_events and not self._is_sending and self._comment is None:
+                self._comment = asyncio.create_task(self._send_comment())
+        if not self.complete:
+            self._listen_for_silence(left_s)
+
+    async def _send_comment(self) -> None:
         comment = {"type": "http.response.body", "body": sse.KEEP_ALIVE_COMMENT, "more_body": True}
-        while not self.complete:
-            await asyncio.sleep(self._spoke + self._keep_alive_s - time.monotonic())
-            async with self._lock:
-                silent = time.monotonic() >= self._spoke + self._keep_alive_s
-                if silent and self._tally.between_events and not self.complete:
-                    await self._send(comment)
-                if silent:  # also in the middle of an event: wait a whole turn, do not spin
-                    self._spoke = time.monotonic()
+        with contextlib.suppress(OSError):  # the app's own next message finds it out
+            await self._send(comment)
+        self._comment = None
 
 
 def request_id_of(scope: Scope) -> bytes:

@@ -4,10 +4,14 @@ A registry of its own for each gate: two gates in one process do not mix, and th
 own metrics stay the engine's.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 # From an engine that is idle to one that queues for minutes.
 _FIRST_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -32,6 +36,29 @@ class Outcome(StrEnum):
     SERVER_ERROR = "server_error"
     DISCONNECTED = "disconnected"  # the client went away before the end
     CUT = "cut"  # the replica ended it: its time to drain was over
+
+
+class Histogram(Collector):
+    """A histogram for one event loop: no locks, because each token of each stream is observed.
+
+    prometheus_client's own takes five times as long, most of it in a lock for each number.
+    """
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+        self._name, self._text = name, text
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """What a scrape reads; a bucket holds all that is at most its bound."""
+        bounds = [*map(str, map(float, self._bounds)), "+Inf"]
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        yield HistogramMetricFamily(self._name, self._text, buckets, self._sum)
 
 
 class GateMetrics:
@@ -86,5 +113,7 @@ class GateMetrics:
         """Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"llmbudget_{name}", text, buckets=buckets, registry=self._registry)
+    def _histogram(self, name: str, text: str, bounds: Sequence[float]) -> Histogram:
+        histogram = Histogram(f"llmbudget_{name}", text, bounds)
+        self._registry.register(histogram)
+        return histogram
