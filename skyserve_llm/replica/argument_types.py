@@ -1,7 +1,9 @@
-"""Numbers on a command line, checked, with an error that says what was expected."""
+"""Values on a command line, checked, with an error that says what was expected."""
 
 import argparse
 import math
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 
 def whole_number(text: str) -> int:
@@ -35,3 +37,22 @@ def interval(text: str) -> float:
     if value == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a time of more than 0")
     return value
+
+
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """One of ``words``, in lower or upper case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def http_url(text: str) -> str:
+    """``http://HOST[:PORT]``, without a slash at its end."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a URL like http://169.254.169.254")
+    return text.rstrip("/")

@@ -5,9 +5,9 @@ The gate is built on this alone, so that it fits around any ASGI app (vLLM's ser
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,11 +15,42 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
+Result = TypeVar("Result")
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection: nobody is left to answer."""
+
+
+async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of ``work``, which is cancelled at once when the client goes away.
+
+    For requests whose body has been read: what ``receive`` gives is thrown away.
+    """
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGoneError
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first value of a request header; ASGI gives names in lower case."""
-    return next((value for key, value in scope["headers"] if key == name), None)
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
 
 
 async def send_bytes(
@@ -49,7 +80,7 @@ async def send_error(
 
 def error_body(
     message: str, *, kind: str, param: str | None = None, code: str | None = None
-) -> dict[str, object]:
+) -> dict[str, dict[str, object]]:
     """``{"error": {…}}`` with OpenAI's four fields; ``kind`` is its ``type``."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 

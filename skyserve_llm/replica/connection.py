@@ -1,39 +1,11 @@
-"""Answers that end when their client goes away. Knows ASGI and Starlette's response only."""
+"""A stream that ends when its client goes away. Knows Starlette's response only."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator
 
 from fastapi.responses import StreamingResponse
 
-from skyserve_llm.replica.asgi import Receive, Scope, Send
-
-Result = TypeVar("Result")
-
-
-class ClientGoneError(Exception):
-    """The client closed the connection: nobody is left to answer."""
-
-
-async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of ``work``, which is cancelled at once when the client goes away."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientGoneError
-        return working.result()
-    finally:
-        working.cancel()
-        gone.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+from skyserve_llm.replica.asgi import ClientGoneError, Receive, Scope, Send, until_disconnect
 
 
 class EventStream(StreamingResponse):

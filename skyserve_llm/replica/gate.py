@@ -1,35 +1,39 @@
 """The gate: the one way into a replica, around any ASGI app that speaks OpenAI's API.
 
 It answers ``GET /v1/health`` and ``GET /metrics`` itself, checks the key on every other
-request, names the request and the replica, writes the access log, and keeps silent streams
-alive. It knows ASGI and nothing of engines or of FastAPI, and it takes everything it needs
-from the environment when it is given nothing but the app:
+request, keeps to limits, names the request and the replica, writes the access log, keeps
+silent streams alive and drains. It knows ASGI and nothing of engines or of FastAPI, and it
+takes everything it needs from the environment when it is given nothing but the app:
 
     vllm serve MODEL --middleware skyserve_llm.replica.gate.Gate
 """
 
-import re
-import uuid
+import asyncio
+import contextlib
 
 from skyserve_llm.replica import asgi
-from skyserve_llm.replica.asgi import ASGIApp, Message, Receive, Scope, Send
-from skyserve_llm.replica.exchange import Exchange
+from skyserve_llm.replica.admission import Admission
+from skyserve_llm.replica.asgi import ASGIApp, ClientGoneError, Message, Receive, Scope, Send
+from skyserve_llm.replica.exchange import Exchange, named, request_id_of
+from skyserve_llm.replica.intake import Intake, check_head
+from skyserve_llm.replica.lifecycle import Lifecycle
 from skyserve_llm.replica.logs import LogEvent, log_event, where
 from skyserve_llm.replica.metrics import GateMetrics, Outcome
-from skyserve_llm.replica.readiness import Health, Probe, Readiness, ask_for_token
+from skyserve_llm.replica.own_routes import OwnRoutes
+from skyserve_llm.replica.probe import ask_for_token
+from skyserve_llm.replica.readiness import Health, Probe
+from skyserve_llm.replica.refusal import RefusedError, unauthorized
+from skyserve_llm.replica.routes import RouteList
 from skyserve_llm.replica.settings import GateSettings
 
-HEALTH_PATH = "/v1/health"
-METRICS_PATH = "/metrics"
-
-# A caller's own request id goes into a log and a header: only if it is plain and short.
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _LOGGED_PATH_LENGTH = 200
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Gate:
-    """Pure ASGI middleware, outermost: it sees the lifespan and every request."""
+    """Pure ASGI middleware, outermost: it sees the lifespan and every request.
+
+    Whoever starts the server may set ``lifecycle.host``; else the server around it is taken.
+    """
 
     def __init__(
         self,
@@ -43,23 +47,37 @@ class Gate:
         self._settings = settings or GateSettings.from_env()
         self._log = log
         self._base: Scope = {}
-        self._metrics = GateMetrics()
-        self._readiness = Readiness(probe or self._ask_app, log)
-        self._in_flight = 0
         self._replica = self._settings.replica_id.encode()
-
-    @property
-    def in_flight(self) -> int:
-        """Requests inside the app now."""
-        return self._in_flight
-
-    def start_draining(self) -> None:
-        """Health says 503 from now on; requests are served as before.
-
-        Never 503 for a request: a load balancer that still lists this replica passes it on
-        to the client.
-        """
-        self._readiness.drain()
+        self._metrics = GateMetrics()
+        self._routes = RouteList(self._settings.allow_routes)
+        self._intake = Intake(self._settings.limits)
+        self._admission = Admission(
+            max_in_flight=self._settings.max_in_flight,
+            max_queued=self._settings.max_queued,
+            queue_timeout_s=self._settings.queue_timeout_s,
+        )
+        self._running: set[Exchange] = set()
+        self.lifecycle = Lifecycle(
+            self._settings,
+            probe or self._ask_app,
+            in_flight=lambda: len(self._running),
+            cut=self._cut,
+            metrics=self._metrics,
+            log=log,
+        )
+        self._own = OwnRoutes(
+            app,
+            replica_id=self._settings.replica_id,
+            health=self.lifecycle.health,
+            metrics=self._metrics,
+            log=log,
+        )
+        self._metrics.show(
+            requests_in_flight=lambda: self._admission.in_flight,
+            requests_queued=lambda: self._admission.queued,
+            ready=lambda: self.lifecycle.health().health is Health.OK,
+            draining=lambda: self.lifecycle.drain.is_draining,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # As a middleware we stand inside an app that marks its scopes; our own calls to the
@@ -69,113 +87,145 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        self._readiness.start()  # for servers that run no lifespan
+        self.lifecycle.start(scope)  # for servers that run no lifespan
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif self._settings.keys.accepts(asgi.header(scope, b"authorization")):
-            await self._app(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1008, "reason": "invalid API key"})
+        else:  # no route of the list is a websocket's
+            await send({"type": "websocket.close", "code": 1008})
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                self._readiness.start()
+                self.lifecycle.start(scope)
             await send(message)
 
         try:
             await self._app(scope, receive, watch)
         finally:
-            await self._readiness.stop()
+            await self.lifecycle.stop()
+
+    def _cut(self, reason: str) -> None:
+        for exchange in list(self._running):
+            exchange.cut(reason)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (scope["method"], scope["path"]) == ("GET", HEALTH_PATH):
-            await self._send_health(send)
+        if self._own.is_health_check(scope):
+            await self._own.send_health(send)
             return
-        request_id = _request_id(scope)
-        names = [(b"x-request-id", request_id), (b"x-llmbudget-replica", self._replica)]
-        exchange = Exchange(receive, send, headers=names, keep_alive_s=self._settings.keep_alive_s)
-        if not self._settings.keys.accepts(asgi.header(scope, b"authorization")):
-            await _refuse(scope, exchange.send)
-            self._record(scope, request_id, exchange, Outcome.UNAUTHORIZED)
-        elif scope["path"] in (HEALTH_PATH, METRICS_PATH):
-            await self._own_route(scope, exchange.send)
-        else:
-            await self._pass_on(_named(scope, request_id), request_id, exchange)
-
-    async def _pass_on(self, scope: Scope, request_id: bytes, exchange: Exchange) -> None:
-        outcome = Outcome.CUT
-        self._in_flight += 1
+        exchange = self._exchange(scope, receive, send)
+        outcome: Outcome | None = Outcome.CUT
+        self._running.add(exchange)
         try:
-            await self._app(scope, exchange.receive, exchange.send)
-            outcome = _outcome(exchange)
-        except Exception as error:  # noqa: BLE001 - the last one who can answer and log it
-            outcome = Outcome.DISCONNECTED if exchange.disconnected else Outcome.SERVER_ERROR
-            await self._answer_failure(request_id, exchange, error)
+            outcome = await self._answer(scope, exchange)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if exchange.cut_reason is None or task is None:
+                raise
+            task.uncancel()
+            await exchange.last_words()
         finally:
-            self._in_flight -= 1
             await exchange.aclose()
-            self._record(scope, request_id, exchange, outcome)
-            # An engine that says 503 is full, not broken.
-            if outcome is Outcome.SERVER_ERROR and exchange.status != 503:
-                self._readiness.doubt()
+            if outcome is not None:
+                self._record(scope, exchange, outcome)
+            self._running.discard(exchange)
 
-    async def _answer_failure(
-        self, request_id: bytes, exchange: Exchange, error: Exception
-    ) -> None:
-        self._log(
-            "error", request_id=request_id.decode(), error=type(error).__name__, where=where(error)
+    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
+        request_id = request_id_of(scope)
+        headers = [(b"x-request-id", request_id), (b"x-llmbudget-replica", self._replica)]
+        if (
+            self.lifecycle.drain.is_draining
+        ):  # whoever keeps the connection would send the next one here
+            headers.append((b"connection", b"close"))
+        return Exchange(
+            receive,
+            send,
+            request_id=request_id.decode(),
+            headers=headers,
+            keep_alive_s=self._settings.keep_alive_s,
+            on_event=self._note_event,
         )
+
+    async def _answer(self, scope: Scope, exchange: Exchange) -> Outcome | None:
+        """How it ended; None for what is the gate's own and no request to the engine."""
+        try:
+            self._check(scope)
+            if self._own.has(scope):
+                await self._own.answer(scope, self._base, exchange.send)
+                return None
+            await self._pass_on(scope, exchange)
+        except RefusedError as refusal:
+            await refusal.answer(exchange.send)
+            return refusal.outcome
+        except ClientGoneError:
+            return Outcome.DISCONNECTED
+        except Exception as error:  # noqa: BLE001 - the last one who can answer and log it
+            if exchange.disconnected:
+                return Outcome.DISCONNECTED
+            await self._answer_failure(exchange, error)
+            self.lifecycle.readiness.doubt()
+            return Outcome.SERVER_ERROR
+        if exchange.cut_reason is not None and not exchange.complete:
+            await exchange.last_words()  # the app took its cancellation for an end
+            return Outcome.CUT
+        outcome = _outcome(exchange)
+        # An engine that says 503 is full, not broken.
+        if outcome is Outcome.SERVER_ERROR and exchange.status != 503:
+            self.lifecycle.readiness.doubt()
+        return outcome
+
+    def _check(self, scope: Scope) -> None:
+        """Raise RefusedError for a request that is judged by its head already."""
+        check_head(scope, self._settings.limits)
+        if not self._has_key(scope):
+            given = asgi.header(scope, b"authorization") is not None
+            raise unauthorized(key_given=given)
+        if not self._own.has(scope) and not self._routes.opens(scope):
+            path = scope["path"][:_LOGGED_PATH_LENGTH]
+            raise RefusedError(404, f"Not Found: {scope['method']} {path}")
+
+    async def _pass_on(self, scope: Scope, exchange: Exchange) -> None:
+        async with (
+            self._intake.body(scope, exchange.receive) as body,
+            contextlib.AsyncExitStack() as held,
+        ):
+            place = held.enter_async_context(self._admission.place())
+            if self._admission.is_full:
+                await asgi.until_disconnect(exchange.receive, place)
+            else:
+                await place
+            if body is not None:
+                exchange.give_back(body)
+            await self._app(named(scope, exchange.request_id), exchange.receive, exchange.send)
+
+    def _has_key(self, scope: Scope) -> bool:
+        return self._settings.keys.accepts(asgi.header(scope, b"authorization"))
+
+    async def _answer_failure(self, exchange: Exchange, error: Exception) -> None:
+        name = type(error).__name__
+        self._log("error", request_id=exchange.request_id, error=name, where=where(error))
         if exchange.status is None:
             message = "The replica failed on this request."
             await asgi.send_error(exchange.send, 500, message, kind="server_error", code=None)
         # A stream that has begun is left unfinished: the server closes the connection, and
         # the client sees that no [DONE] came.
 
-    async def _send_health(self, send: Send) -> None:
-        report = self._readiness.report
-        body = {"status": report.health, "replica": self._settings.replica_id}
-        if report.reason is not None:
-            body["reason"] = report.reason
-        status = 200 if report.health is Health.OK else 503
-        replica = [(b"x-llmbudget-replica", self._replica), (b"cache-control", b"no-store")]
-        await asgi.send_json(send, status, body, headers=replica)
-
-    async def _own_route(self, scope: Scope, send: Send) -> None:
-        if scope["method"] != "GET":
-            message = f"{scope['path']} answers GET only."
-            kind = "invalid_request_error"
-            allow = [(b"allow", b"GET")]
-            await asgi.send_error(send, 405, message, kind=kind, code=None, headers=allow)
-            return
-        self._metrics.in_flight.set(self._in_flight)
-        self._metrics.ready.set(self._readiness.report.health is Health.OK)
-        body = await self._engine_metrics() + self._metrics.render()
-        await asgi.send_bytes(send, 200, body, content_type=_METRICS_TYPE)
-
-    async def _engine_metrics(self) -> bytes:
-        """The engine's own, where it has any: they stand before the gate's."""
-        try:
-            answer = await asgi.call(self._app, "GET", METRICS_PATH, base=self._base)
-        except Exception as error:  # noqa: BLE001 - the gate's are wanted most when it is broken
-            self._log("error", error=type(error).__name__, where=where(error))
-            return b""
-        return answer.body if answer.status == 200 else b""
+    def _note_event(self, since_request_s: float, since_event_s: float | None) -> None:
+        self.lifecycle.readiness.saw_token()
+        self._metrics.note_event(since_request_s, since_event_s)
 
     async def _ask_app(self) -> None:
         await ask_for_token(self._app, self._base)
 
-    def _record(
-        self, scope: Scope, request_id: bytes, exchange: Exchange, outcome: Outcome
-    ) -> None:
+    def _record(self, scope: Scope, exchange: Exchange, outcome: Outcome) -> None:
         self._metrics.requests.labels(outcome).inc()
+        if outcome is Outcome.OK:
+            self._metrics.duration.observe(exchange.elapsed_s)
+            if scope["method"] == "POST":
+                self.lifecycle.readiness.saw_token()
         first_byte_s = exchange.first_byte_s
-        if first_byte_s is not None and outcome is Outcome.OK:
-            stream = str(exchange.is_stream).lower()
-            self._metrics.first_byte.labels(stream).observe(first_byte_s)
         self._log(
             "request",
-            request_id=request_id.decode(),
+            request_id=exchange.request_id,
             replica=self._settings.replica_id,
             method=scope["method"],
             path=scope["path"][:_LOGGED_PATH_LENGTH],
@@ -187,36 +237,9 @@ class Gate:
         )
 
 
-def _request_id(scope: Scope) -> bytes:
-    given = asgi.header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
-    return uuid.uuid4().hex.encode()
-
-
-def _named(scope: Scope, request_id: bytes) -> Scope:
-    headers = [pair for pair in scope["headers"] if pair[0] != b"x-request-id"]
-    return {**scope, "headers": [*headers, (b"x-request-id", request_id)]}
-
-
 def _outcome(exchange: Exchange) -> Outcome:
     if exchange.disconnected:
         return Outcome.DISCONNECTED
     if exchange.status is None or exchange.status >= 500 or not exchange.complete:
         return Outcome.SERVER_ERROR
     return Outcome.CLIENT_ERROR if exchange.status >= 400 else Outcome.OK
-
-
-async def _refuse(scope: Scope, send: Send) -> None:
-    if asgi.header(scope, b"authorization") is None:
-        message = "No API key was given. Send it as 'Authorization: Bearer KEY'."
-    else:
-        message = "The API key is not one of this service."
-    await asgi.send_error(
-        send,
-        401,
-        message,
-        kind="invalid_request_error",
-        code="invalid_api_key",
-        headers=[(b"www-authenticate", b"Bearer")],
-    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from skyserve_llm.replica.errors import StartError
 
 KEY_VARIABLE = "LLMBUDGET_API_KEY"
+KEY_FILE_VARIABLE = "LLMBUDGET_API_KEY_FILE"
 
 
 class KeyRing:
@@ -37,7 +38,7 @@ class KeyRing:
 
 
 def load_keys(environ: Mapping[str, str], key_file: Path | None) -> KeyRing:
-    """The keys of ``--api-key-file`` where it is given, else of ``LLMBUDGET_API_KEY``."""
+    """The keys of ``key_file`` where there is one, else of ``LLMBUDGET_API_KEY``."""
     if key_file is not None:
         return KeyRing(_keys_in_file(key_file))
     value = environ.get(KEY_VARIABLE, "")

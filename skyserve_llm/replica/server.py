@@ -1,51 +1,31 @@
-"""The socket, the process and its end: uvicorn around any ASGI app. Knows no routes.
+"""The socket, the process and its end: uvicorn around the gate. Knows no routes.
 
-After the first SIGTERM or SIGINT the port stays open, so that health can say 503 and no
-request is refused while a load balancer still lists this replica. The process ends when
-nothing is running any more, or when its time to drain is over; at a second signal, at once.
+SIGTERM and SIGINT begin the drain; the port stays open until the drain closes it. A second
+signal ends what still runs at once, with the same last event as at the deadline.
 """
 
 import asyncio
+import contextlib
 import errno
+import resource
 import signal
 import socket
-import time
-from dataclasses import dataclass
-from types import FrameType
-from typing import Protocol
+from collections.abc import Iterator
 
 import uvicorn
 
-from skyserve_llm.replica.asgi import Receive, Scope, Send
+from skyserve_llm.replica.drain import Drain
 from skyserve_llm.replica.errors import StartError
-from skyserve_llm.replica.logs import log_event
+from skyserve_llm.replica.gate import Gate
+from skyserve_llm.replica.http_protocol import guarded_protocol
+from skyserve_llm.replica.settings import GateSettings
 
 _BACKLOG = 2048
 # Longer than any client keeps an idle connection (httpx 5 s, nginx 60 s): the side that
 # closes first must be the client's, or a request is lost on a closing connection.
 _IDLE_CONNECTION_S = 75
-_POLL_S = 0.05
-# What uvicorn gives requests that are still running when our own time to drain is over.
+# What uvicorn gives connections that are still open when the drain is over.
 _LAST_CALL_S = 1
-
-
-class Drainable(Protocol):
-    """An ASGI app that can be told to stop being ready, and says how much still runs."""
-
-    @property
-    def in_flight(self) -> int: ...
-
-    def start_draining(self) -> None: ...
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrainTimes:
-    """``lame_duck_s``: keep serving at least so long. ``drain_timeout_s``: and at most so long."""
-
-    lame_duck_s: float = 0.0
-    drain_timeout_s: float = 60.0
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -72,10 +52,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(app: Drainable, listener: socket.socket, times: DrainTimes) -> int:
-    """Serve until a signal; the exit code."""
+def serve(gate: Gate, listener: socket.socket, settings: GateSettings) -> int:
+    """Serve until the drain is over; the exit code."""
+    _allow_many_connections()
     config = uvicorn.Config(
-        app,
+        gate,
+        http=guarded_protocol(settings),
         lifespan="on",
         ws="none",
         log_config=None,
@@ -85,7 +67,8 @@ def serve(app: Drainable, listener: socket.socket, times: DrainTimes) -> int:
         timeout_graceful_shutdown=_LAST_CALL_S,
         backlog=_BACKLOG,
     )
-    server = _Server(config, app, times)
+    server = _Server(config, gate.lifecycle.drain)
+    gate.lifecycle.host = server
     server.run(sockets=[listener])
     if not server.started:
         return 1
@@ -93,40 +76,44 @@ def serve(app: Drainable, listener: socket.socket, times: DrainTimes) -> int:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, whose signals begin a drain in place of closing the port."""
+    """uvicorn as the `Host` of the gate's drain: its signals begin it, and it has the port."""
 
-    def __init__(self, config: uvicorn.Config, app: Drainable, times: DrainTimes) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
         super().__init__(config)
-        self._drainable = app
-        self._times = times
+        self._drain = drain
         self.signal: int | None = None
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # In place of uvicorn's own, which also raises the signal again at the end: a
-        # drained replica ends with 0.
-        if self.signal is not None:
-            self.should_exit = self.force_exit = True
-        self.signal = sig
+    def close_listener(self) -> None:
+        for server in self.servers:
+            server.close()
 
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        draining = asyncio.create_task(self._drain_after_signal())
-        try:
-            await super().serve(sockets)
-        finally:
-            draining.cancel()
-
-    async def _drain_after_signal(self) -> None:
-        # A signal handler may interrupt anything: it leaves a note, and this task looks.
-        while self.signal is None:
-            await asyncio.sleep(_POLL_S)
-        began = time.monotonic()
-        self._drainable.start_draining()
-        log_event("draining", in_flight=self._drainable.in_flight)
-        while not self._drained(time.monotonic() - began):
-            await asyncio.sleep(_POLL_S)
+    def end(self) -> None:
         self.should_exit = True
 
-    def _drained(self, elapsed_s: float) -> bool:
-        if elapsed_s >= self._times.drain_timeout_s:
-            return True
-        return elapsed_s >= self._times.lame_duck_s and self._drainable.in_flight == 0
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # In place of uvicorn's own, which also raises the signal again at the end: a
+        # drained replica ends with 0. On the loop, so that no handler interrupts anything.
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self, number: int) -> None:
+        self.signal = self.signal or number
+        if self.started:
+            self._drain.on_signal(signal.Signals(number).name)
+        else:  # nothing is served yet, so nothing is lost
+            self.should_exit = True
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system allows: each client is one, and Linux starts at 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

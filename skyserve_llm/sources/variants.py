@@ -21,8 +21,7 @@ def load_variants(model_id: str, path: Path = _TABLE) -> tuple[Variant, ...]:
     return tuple(
         Variant(repository=row["repository"], quantization=found, source=row["source"])
         for row in json.loads(path.read_text(encoding="utf-8"))
-        if row["of"].lower() == model_id.lower()
-        and (found := _quantization(row, path)) is not None
+        if row["of"].lower() == model_id.lower() and (found := _quantization(row, path)) is not None
     )
 
 

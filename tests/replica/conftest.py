@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 MODEL = "org/model"
+SIMULATED = (MODEL, "--engine", "simulated")
 ROOT = Path(__file__).parents[2]
 _OWN_VARIABLES = ("LLMBUDGET_", "SKYPILOT_")
 INSTANT = ("--ttft-ms", "0", "--tpot-ms", "0")
@@ -42,8 +43,17 @@ class Replica:
         return [event for event in self.events() if event["event"] == kind]
 
     @property
+    def address_known(self) -> bool:
+        return bool(self._first_words)
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.events_of('listening')[0]['port']}"
+        return f"http://127.0.0.1:{self._first_words[0]['port']}"
+
+    @property
+    def _first_words(self) -> list[dict[str, object]]:
+        # vLLM listens only once its engine is there.
+        return self.events_of("listening") or self.events_of("starting")
 
     def client(self, key: str | None = None) -> httpx.Client:
         headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -56,6 +66,13 @@ class Replica:
         url = f"{self.url}/v1/health"
         return httpx.get(url, timeout=10, trust_env=False, verify=False)
 
+    def is_ready(self) -> bool:
+        """Whether health says 200; an error once the process has ended."""
+        assert self.process.poll() is None, self.log_file.read_text()[-4000:]
+        with contextlib.suppress(httpx.TransportError):
+            return self.health().status_code == 200
+        return False
+
     def wait_until(self, condition: Callable[[], object], *, within_s: float = 15.0) -> None:
         _wait_until(condition, within_s=within_s)
 
@@ -66,33 +83,46 @@ class Replica:
         return self.process.wait(timeout=15)
 
 
-def _command(*flags: str) -> list[str]:
-    return [sys.executable, "-m", "skyserve_llm.replica", *flags]
+def _command(*flags: str, python: str | Path = sys.executable) -> list[str]:
+    return [str(python), "-m", "skyserve_llm.replica", *flags]
 
 
 def _environment(extra: dict[str, str] | None) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OWN_VARIABLES)}
-    return {**inherited, **(extra or {})}
+    # Where the tests run on a cloud's machine, its own notices are none of their business.
+    return {**inherited, "LLMBUDGET_PREEMPTION_WATCH": "off", **(extra or {})}
 
 
 @contextlib.contextmanager
 def _running(
-    log_file: Path, *flags: str, env: dict[str, str] | None = None, wait_ready: bool = True
+    log_file: Path,
+    *flags: str,
+    served: Sequence[str] = SIMULATED,
+    python: str | Path = sys.executable,
+    env: dict[str, str] | None = None,
+    wait_ready: bool = True,
+    within_s: float = 15.0,
 ) -> Iterator[Replica]:
-    all_flags = _command(MODEL, "--engine", "simulated", "--port", "0", *flags)
+    command = _command(*served, "--port", "0", *flags, python=python)
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            all_flags, stdout=log, stderr=log, env=_environment(env), cwd=ROOT
+            command,
+            stdout=log,
+            stderr=log,
+            env=_environment(env),
+            cwd=ROOT,
+            start_new_session=True,  # an engine's own processes end with it
         )
     replica = Replica(process, log_file)
     try:
-        _wait_until(lambda: replica.events_of("listening") or process.poll() is not None)
+        _wait_until(lambda: replica.address_known or process.poll() is not None, within_s=within_s)
         assert process.poll() is None, log_file.read_text()
         if wait_ready:
-            _wait_until(lambda: replica.health().status_code == 200)
+            _wait_until(replica.is_ready, within_s=within_s)
         yield replica
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -113,7 +143,7 @@ def _starter(folder: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start replicas that end with the test: ``start(*flags, env=…, wait_ready=…)``."""
+    """Start replicas that end with the test: ``start(*flags, served=…, env=…, wait_ready=…)``."""
     with _starter(tmp_path) as begin:
         yield begin
 
@@ -127,18 +157,22 @@ def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 @pytest.fixture
 def run() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command line that ends by itself: ``run(*arguments, env=…, cwd=…)``."""
+    """Run a command line that ends by itself: ``run(*arguments, python=…, env=…, cwd=…)``."""
 
     def to_the_end(
-        *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT
+        *arguments: str,
+        python: str | Path = sys.executable,
+        env: dict[str, str] | None = None,
+        cwd: Path = ROOT,
+        timeout: float = 30,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            _command(*arguments),
+            _command(*arguments, python=python),
             env=_environment(env),
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=timeout,
             check=False,
         )
 

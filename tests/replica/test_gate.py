@@ -140,8 +140,12 @@ def test_metrics_count_by_outcome(start: Start) -> None:
         'llmbudget_requests_total{outcome="disconnected"} 0.0',
         "llmbudget_requests_in_flight 0.0",
         "llmbudget_ready 1.0",
-        'llmbudget_time_to_first_byte_seconds_count{stream="true"} 1.0',
-        'llmbudget_time_to_first_byte_seconds_count{stream="false"} 1.0',
+        'llmbudget_requests_total{outcome="rejected"} 0.0',
+        "llmbudget_requests_queued 0.0",
+        "llmbudget_draining 0.0",
+        "llmbudget_time_to_first_token_seconds_count 1.0",
+        "llmbudget_time_between_tokens_seconds_count 3.0",
+        "llmbudget_request_duration_seconds_count 2.0",
     ):
         assert expected in lines
 

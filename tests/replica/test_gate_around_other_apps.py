@@ -1,8 +1,6 @@
 """The gate around apps that are not ours, constructed as ``vllm serve --middleware`` does it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -11,7 +9,9 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from skyserve_llm.replica.gate import Gate
 from skyserve_llm.replica.keys import KeyRing
+from skyserve_llm.replica.routes import Route
 from skyserve_llm.replica.settings import GateSettings
+from tests.replica.serving import served, until
 
 
 class Engine:
@@ -52,36 +52,6 @@ class Engine:
             return Response(headers=headers)
 
 
-@asynccontextmanager
-async def served(app: object) -> AsyncIterator[httpx.AsyncClient]:
-    """A real server on a real port, in this loop."""
-    import uvicorn
-
-    config = uvicorn.Config(app, port=0, log_config=None, ws="none", access_log=False)  # type: ignore[arg-type]
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server._serve())  # not serve(): it takes the signals of pytest
-    await until(lambda: _true(server.started))
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False
-        ) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        await task
-
-
-async def _true(value: bool) -> bool:
-    return value
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await condition():
-            await asyncio.sleep(0.01)
-
-
 async def health(client: httpx.AsyncClient) -> str:
     response = await client.get("/v1/health")
     assert (response.status_code == 200) == (response.json()["status"] == "ok")
@@ -93,6 +63,7 @@ async def test_as_a_middleware_it_takes_all_from_the_environment(
 ) -> None:
     monkeypatch.setenv("LLMBUDGET_API_KEY", "sk-env")
     monkeypatch.setenv("LLMBUDGET_REPLICA_ID", "42")
+    monkeypatch.setenv("LLMBUDGET_PREEMPTION_WATCH", "off")
     engine = Engine()
     engine.app.add_middleware(Gate)
     async with served(engine.app) as client:
@@ -112,7 +83,10 @@ async def _is(client: httpx.AsyncClient, expected: str) -> bool:
 
 
 def gate_around(engine: Engine, log: list[dict[str, object]]) -> Gate:
-    settings = GateSettings(keys=KeyRing(), replica_id="1")
+    routes = (Route.parse("/half"), Route.parse("GET /own-name"))
+    settings = GateSettings(
+        keys=KeyRing(), replica_id="1", allow_routes=routes, preemption_watch="off"
+    )
     return Gate(
         engine.app,
         settings=settings,
@@ -158,7 +132,7 @@ async def test_an_app_that_raises_answers_in_openais_shape() -> None:
     log: list[dict[str, object]] = []
     gate = Gate(
         app,
-        settings=GateSettings(keys=KeyRing(), replica_id="1"),
+        settings=GateSettings(keys=KeyRing(), replica_id="1", preemption_watch="off"),
         log=lambda event, **fields: log.append({"event": event, **fields}),
     )
     async with served(gate) as client:

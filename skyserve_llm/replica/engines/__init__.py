@@ -1,32 +1,44 @@
 """Which engines there are. Each module here is the only importer of its library.
 
-An engine module offers ``add_arguments(parser)`` and ``create(model, arguments)``.
+vLLM has a server of its own, which `vllm` starts. An engine that our own app serves is a module
+with ``add_arguments(parser)``, its flags, and ``create(arguments)``; libraries are imported by
+``create``, so that flags can be read without them.
 """
 
 import argparse
+from typing import Protocol
 
-from skyserve_llm.replica.engines import simulated
+from skyserve_llm.replica.engines import own_class, simulated, transformers
 from skyserve_llm.replica.engines.base import Engine
-from skyserve_llm.replica.errors import StartError
-
-NAMES = ("vllm", "transformers", "simulated")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of every engine that is here, each in a group of its own."""
-    simulated.add_arguments(parser.add_argument_group("simulated engine"))
+class EngineModule(Protocol):
+    """What `_MODULES` holds."""
+
+    def add_arguments(self, parser: argparse._ArgumentGroup) -> None: ...
+
+    def create(self, arguments: argparse.Namespace) -> Engine: ...
 
 
-def check_available(name: str) -> None:
-    """Raise StartError for an engine whose door stands here, but nothing behind it yet."""
-    if name != "simulated":
-        raise StartError(
-            f"engine '{name}' is not in this release",
-            hint="use --engine simulated, which answers with made-up text at a given speed",
-        )
+_MODULES: dict[str, EngineModule] = {
+    "transformers": transformers,
+    "python": own_class,
+    "simulated": simulated,
+}
+
+VLLM = "vllm"
+NAMES = (VLLM, *_MODULES)
 
 
-def create(name: str, arguments: argparse.Namespace) -> Engine:
-    """The engine of that name, set up as the command line says."""
-    check_available(name)
-    return simulated.create(arguments)
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """The flags of the engine of that name, which is not vLLM."""
+    _MODULES[name].add_arguments(parser.add_argument_group(f"{name} engine"))
+
+
+def create(arguments: argparse.Namespace) -> Engine:
+    """The engine that the command line asks for, not loaded yet.
+
+    Raises:
+        StartError: it cannot run here, or not as asked.
+    """
+    return _MODULES[arguments.engine].create(arguments)

@@ -19,12 +19,21 @@ class ChatMessage:
     content: str
 
 
+class PromptError(ValueError):
+    """A prompt that this model cannot be given; the text is for the client."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """``text`` is everything before the answer; ``answer_so_far`` is what is to be continued."""
+    """``text`` is everything before the answer; ``answer_so_far`` is what is to be continued.
+
+    ``rendered`` where a chat template wrote the text, special tokens included: a tokenizer must
+    add none of its own.
+    """
 
     text: str
     answer_so_far: str = ""
+    rendered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +63,9 @@ class Engine(Protocol):
     def max_model_len(self) -> int:
         """The most tokens that a prompt and its answer may have together."""
 
+    async def load(self) -> None:
+        """Get ready to generate, which may take minutes. Nothing below is called before."""
+
     def render_chat(
         self,
         messages: Sequence[ChatMessage],
@@ -61,10 +73,18 @@ class Engine(Protocol):
         add_generation_prompt: bool,
         continue_final_message: bool,
     ) -> Prompt:
-        """A conversation as this model wants to read it."""
+        """A conversation as this model wants to read it.
+
+        Raises:
+            PromptError: a conversation that it cannot read.
+        """
 
     def count_tokens(self, prompt: Prompt) -> int:
-        """Tokens of the whole prompt, the answer so far included."""
+        """Tokens of the whole prompt, the answer so far included.
+
+        Raises:
+            PromptError: there is none.
+        """
 
     def generate(self, prompt: Prompt, sampling: SamplingParams) -> AsyncGenerator[Piece, None]:
         """The answer piece by piece; the last piece, and no other, has a finish reason.

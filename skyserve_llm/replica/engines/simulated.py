@@ -49,6 +49,9 @@ class SimulatedEngine:
     def max_model_len(self) -> int:
         return self._max_model_len
 
+    async def load(self) -> None:
+        """There is nothing to load."""
+
     def render_chat(
         self,
         messages: Sequence[ChatMessage],
