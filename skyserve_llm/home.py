@@ -1,9 +1,9 @@
 """Where llmbudget keeps what it must remember: ``$LLMBUDGET_HOME``, default ``~/.llmbudget``.
 
-    plan.json            the plan last made
-    ledger.sqlite        what ran and what it cost
-    models/              what the Hub told of models, with its date
-    services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
+plan.json            the plan last made
+ledger.sqlite        what ran and what it cost
+models/              what the Hub told of models, with its date
+services/<name>/     spec, state and logs of each local service; the YAML of each SkyPilot one
 """
 
 import os
