@@ -68,10 +68,6 @@ def command(
     if dry_run:
         _show(spec, changes, local=local, bill=_bill(plan, spec))
         return
-    if spec.engine != "simulated":
-        output.progress(
-            f"warning: this release's replica has no {spec.engine} engine yet; it will not start"
-        )
     if not local:
         warn_if_suspect(choose(plan, use_spot=spec.use_spot))
         if not yes:

@@ -119,4 +119,6 @@ def summary(model: ModelSpec, engine: EngineChoice) -> ModelSummary:
         source=model.source,
         engine=engine.name,
         engine_reason=engine.reason,
+        max_new_tokens=model.max_new_tokens,
+        trust_remote_code=engine.trust_remote_code,
     )

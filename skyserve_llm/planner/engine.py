@@ -32,7 +32,9 @@ def choose_engine(model: ModelSpec, support: ArchitectureSupport) -> EngineChoic
     needs = "" if support.model_type_known else ", its config by --trust-remote-code"
     if support.quantization_extra:
         needs += f", {method} weights by a plugin (vllm[{support.quantization_extra}])"
-    return EngineChoice("vllm", f"vLLM {version} serves {name}{how}{needs}")
+    return EngineChoice(
+        "vllm", f"vLLM {version} serves {name}{how}{needs}", not support.model_type_known
+    )
 
 
 def contradiction(model: ModelSpec, support: ArchitectureSupport) -> str | None:
@@ -69,7 +71,8 @@ def _own_code(model: ModelSpec, support: ArchitectureSupport, why: str) -> Engin
         bool(support.model_types) and model.model_type in support.model_types
     )
     if model.custom_code:
-        return EngineChoice("transformers", f"{why}; transformers runs the repository's own code")
+        reason = f"{why}; transformers runs the repository's own code"
+        return EngineChoice("transformers", reason, trust_remote_code=True)
     if in_transformers and support.model_type_known:
         return EngineChoice("transformers", f"{why}; transformers does")
     return EngineChoice(None, f"{why}, and the repository brings no code of its own")

@@ -73,8 +73,9 @@ def place(
 
 
 def context_length(model: ModelSpec, workload: Workload) -> int:
-    """The context a replica serves: the workload's limit, or the model's own."""
-    return workload.max_model_len or model.max_position_embeddings
+    """The context a replica serves: the workload's limit, or what vLLM takes of the model's."""
+    default = model.default_max_model_len or model.max_position_embeddings
+    return workload.max_model_len or default
 
 
 def request_length(workload: Workload, longest: int) -> int:

@@ -107,11 +107,13 @@ class ModelSpec(NamedTuple):
     """What a planner must know of a model, from its config and nothing else.
 
     ``feed_forward_width`` is the widest inner layer a token passes through at once: a dense
-    MLP's, or that of all the experts it is routed to. ``max_new_tokens`` is the limit on an
-    answer that the model's generation config sets for a whole server, ``custom_code`` that the
-    repository brings model classes of its own (``auto_map``). Only where the weights' own
-    metadata were at hand: ``checkpoint_bytes``, what the tensors that a server loads take as
-    stored, and ``tensor_modules``, the names those tensors' layers go by (``layers.self_attn``).
+    MLP's, or that of all the experts it is routed to. ``max_new_tokens`` is where the model's
+    generation config ends an answer whose request names no end, ``custom_code`` that the
+    repository brings model classes of its own (``auto_map``). ``default_max_model_len`` is the
+    context vLLM serves unless told, where that is less than the model could (LongRoPE). Only where
+    the weights' own metadata were at hand: ``checkpoint_bytes``, what the tensors that a server
+    loads take as stored, and ``tensor_modules``, the names those tensors' layers go by
+    (``layers.self_attn``).
     """
 
     id: str
@@ -135,6 +137,7 @@ class ModelSpec(NamedTuple):
     custom_code: bool = False
     checkpoint_bytes: int | None = None
     tensor_modules: tuple[str, ...] = ()
+    default_max_model_len: int | None = None
     dimensions: Dimensions = Dimensions()
 
     @property
@@ -193,7 +196,11 @@ class ArchitectureSupport(NamedTuple):
 
 
 class EngineChoice(NamedTuple):
-    """Which engine serves the model, and why that one. None: none of ours does."""
+    """Which engine serves the model, and why that one. None: none of ours does.
+
+    ``trust_remote_code`` where it must run code from the model's repository.
+    """
 
     name: EngineName | None
     reason: str
+    trust_remote_code: bool = False

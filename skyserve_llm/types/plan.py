@@ -149,7 +149,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSummary:
-    """The model as the plan document shows it."""
+    """The model as the plan document shows it.
+
+    ``max_new_tokens`` ends an answer whose request names no end; None: the context does.
+    ``trust_remote_code`` where the engine must run code from the model's repository.
+    """
 
     id: str
     revision: str | None
@@ -162,6 +166,8 @@ class ModelSummary:
     source: str
     engine: EngineName | None
     engine_reason: str
+    max_new_tokens: int | None = None
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

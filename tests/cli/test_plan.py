@@ -70,7 +70,7 @@ def test_the_document_keeps_its_contract(capsys: pytest.CaptureFixture[str]) -> 
     assert {"model", "workload", "prices", "chosen", "candidates", "rejected"} <= set(document)
     assert {
         "id", "revision", "architecture", "model_type", "parameters", "active_parameters", "dtype",
-        "quantization", "source", "engine", "engine_reason",
+        "quantization", "source", "engine", "engine_reason", "max_new_tokens", "trust_remote_code",
     } <= set(document["model"])  # fmt: skip
     assert {"max_model_len", "concurrency", "input_tokens", "output_tokens", "replicas"} <= set(
         document["workload"]

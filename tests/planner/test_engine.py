@@ -52,6 +52,9 @@ def test_another_models_config_class_may_stand_in() -> None:
 def test_a_config_by_custom_code_names_the_flag_it_needs() -> None:
     internlm = MODELS["internlm/internlm2_5-7b-chat"]
     assert chosen(internlm).reason.endswith("its config by --trust-remote-code")
+    assert chosen(internlm).trust_remote_code
+    assert chosen(PHIXTRAL).trust_remote_code
+    assert not chosen(MIXTRAL).trust_remote_code
     assert chosen(internlm._replace(custom_code=False)) == EngineChoice(
         None, "neither vLLM 0.32.0 nor the repository has code for 'internlm2'"
     )

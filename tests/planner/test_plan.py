@@ -155,6 +155,12 @@ def test_a_workload_beyond_the_model_is_refused(load: dict[str, int], named: str
         plan(PHIXTRAL, **load)
 
 
+def test_without_a_wish_the_context_is_what_vllm_takes() -> None:
+    phi = MODELS["microsoft/Phi-4-mini-instruct"]
+    assert plan(phi).workload.max_model_len == 4096
+    assert plan(phi, max_model_len=131072).workload.max_model_len == 131072
+
+
 def test_few_tokens_touch_few_experts_and_many_all() -> None:
     assert experts_read(MIXTRAL, 1) == pytest.approx(2)
     assert experts_read(MIXTRAL, 1000) == pytest.approx(8)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from skyserve_llm.errors import InputError
 from skyserve_llm.sources.model.attention import attention_layers
 from skyserve_llm.sources.model.config import ModelConfig
-from skyserve_llm.sources.model.context import context_length
+from skyserve_llm.sources.model.context import context_length, default_context_length
 from skyserve_llm.sources.model.dimensions import dimensions
 from skyserve_llm.sources.model.families import FAMILIES, Family
 from skyserve_llm.sources.model.feed_forward import feed_forward_width, num_experts
@@ -89,8 +89,14 @@ def model_spec(
         custom_code=config.custom_code,
         checkpoint_bytes=weights.size_bytes if weights else None,
         tensor_modules=weights.modules if weights else (),
+        default_max_model_len=_default_max_model_len(config),
         dimensions=dimensions(config, family or Family()),
     )
+
+
+def _default_max_model_len(config: ModelConfig) -> int | None:
+    default = default_context_length(config)
+    return default if default < context_length(config) else None
 
 
 def _vision(config: ModelConfig) -> int | None:
