@@ -33,6 +33,8 @@ def context_length(config: ModelConfig) -> int:
     factor = 1.0
     for scaling in _rope_scalings(config):
         kind = scaling.get("rope_type", scaling.get("type", "default"))
+        if not isinstance(kind, str):
+            raise config.error("rope_scaling.rope_type", kind, "a name")
         if kind not in _ALREADY_SCALED and scaling.get("factor") is not None:
             factor = config.number("rope_scaling.factor", scaling["factor"])
     return int(longest * factor)

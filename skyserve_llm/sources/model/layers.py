@@ -158,7 +158,8 @@ def layer_kinds(config: ModelConfig) -> list[str]:
 def num_hidden_layers(config: ModelConfig) -> int:
     """How many layers there are; some configs only list them."""
     if not config.has("num_hidden_layers"):
-        listed = config.get("hybrid_override_pattern") or config.names("layer_types")
+        pattern = config.get("hybrid_override_pattern")
+        listed = pattern if isinstance(pattern, str) else config.names("layer_types")
         if listed:
             return len(listed)
     return config.integer("num_hidden_layers", maximum=MAX_LAYERS)

@@ -76,6 +76,7 @@ def test_an_impossible_size_names_its_field(field: str, value: object) -> None:
         ({"attention_bias": 1}, "attention_bias"),
         ({"rope_scaling": "linear"}, "rope_scaling"),
         ({"rope_scaling": {"type": "linear", "factor": -2}}, "rope_scaling.factor"),
+        ({"rope_scaling": {"type": ["linear"]}}, "rope_scaling.rope_type"),
         ({"compress_ratios": [1, 2]}, "compress_ratios"),
         ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION",
           "quantized_layers": {"a": {"quant_algo": "FP8"}}}}, "quant_algo"),
