@@ -51,8 +51,8 @@ class Mixer(nn.Module):
             value = torch.cat([cache.states[self.index][1], value], 1)
         cache.states[self.index] = key, value
         scores = query @ key.transpose(1, 2) / key.shape[-1] ** 0.5
-        rows = torch.arange(cache.seen, cache.seen + x.shape[1])[:, None]
-        scores = scores.masked_fill(torch.arange(key.shape[1]) > rows, float("-inf"))
+        places = torch.arange(key.shape[1], device=x.device)
+        scores = scores.masked_fill(places > places[cache.seen :, None], float("-inf"))
         return scores.softmax(-1) @ value
 
 

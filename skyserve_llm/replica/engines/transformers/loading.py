@@ -100,6 +100,8 @@ def load_weights(checkpoint: Checkpoint) -> Any:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             checkpoint.model, config=checkpoint.config, **options
         )
+    if not hasattr(model, "generate"):
+        raise StartError(f"{checkpoint.model} is no model that generates: {type(model).__name__}")
     if checkpoint.runs_remote_code:
         _restore_unsaved_tensors(model, checkpoint)
     return model.eval()
