@@ -6,7 +6,8 @@
     ├── NoFeasiblePlanError       3   nothing that can be rented holds the model
     ├── OverBudgetError           4   the bill is above the stated budget
     ├── BackendError              5   a cloud, SkyPilot or the local supervisor failed
-    │   └── ServiceNotFoundError  5   no service of that name
+    │   ├── ServiceNotFoundError  5   no service of that name
+    │   └── RefreshError          5   new prices could not be had; the old ones stay in use
     └── NotReadyError             6   the service was not ready in time
 
 130 is an interrupt. The command line prints ``error: <message>``, a blank line and
@@ -55,6 +56,10 @@ class BackendError(LlmbudgetError):
 
 class ServiceNotFoundError(BackendError):
     """No service of that name is known to the backend."""
+
+
+class RefreshError(BackendError):
+    """Prices could not be brought up to date; those there were stay in use."""
 
 
 class NotReadyError(LlmbudgetError):

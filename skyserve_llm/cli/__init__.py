@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from typing import Any
 
 import click
 
@@ -9,6 +10,8 @@ from skyserve_llm.errors import LlmbudgetError
 
 _COMMANDS = {
     "plan": "What must I rent? Every way to serve MODEL, from the cheapest month up.",
+    "fit": "What vLLM would log for MODEL on one kind and number of cards; no prices.",
+    "models": "The models that need no network to be planned.",
     "render": "Write the plan's `sky serve` YAML.",
     "deploy": "Run a plan: on a cloud through SkyServe, or here with --local.",
     "status": "What runs, where, and how it is.",
@@ -17,30 +20,41 @@ _COMMANDS = {
     "logs": "Show a service's logs.",
     "scale": "Change the number of replicas.",
     "down": "Take a service down.",
+    "prices": "The market: refresh the price table, show it, check it.",
 }
-_MODULES = "skyserve_llm.cli"
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module only when it runs: `plan` must not pay for `deploy`."""
+class LazyGroup(click.Group):
+    """Imports a command's module only when it runs: `plan` must not pay for `deploy`.
+
+    ``lazy`` is each command's name and one line of help; its module of that name in ``package``
+    holds the command as ``command``.
+    """
+
+    def __init__(self, *args: Any, package: str, lazy: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.package = package
+        self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.lazy:
             return None
-        module = __import__(f"{_MODULES}.{cmd_name}", fromlist=[cmd_name])
+        module = __import__(f"{self.package}.{cmd_name}", fromlist=[cmd_name])
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl(list(self.lazy.items()))
 
 
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    package=__name__,
+    lazy=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the original of an error.")

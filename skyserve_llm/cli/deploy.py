@@ -6,14 +6,20 @@ from typing import Any
 import click
 
 from skyserve_llm.cli import options, output, services
-from skyserve_llm.cli.wanted import override_options, overrides_from, use_spot, wanted_plan
+from skyserve_llm.cli.wanted import (
+    override_options,
+    overrides_from,
+    use_spot,
+    wanted_plan,
+    warn_if_suspect,
+)
 from skyserve_llm.errors import InputError
 from skyserve_llm.planner.cost import rescaled
 from skyserve_llm.service.backend import Backend
 from skyserve_llm.service.skypilot.preview import preview
 from skyserve_llm.service.spec import DEFAULT_SECRETS, choose, service_spec
 from skyserve_llm.service.types import ServiceSpec
-from skyserve_llm.types import Plan
+from skyserve_llm.types import MARKS, Plan
 from skyserve_llm.units import usd, usd_per_hour
 
 DEFAULT_TIMEOUT_SECONDS = 1800
@@ -62,12 +68,10 @@ def command(
     if dry_run:
         _show(spec, changes, local=local, bill=_bill(plan, spec))
         return
-    if spec.engine != "simulated":
-        output.progress(
-            f"warning: this release's replica has no {spec.engine} engine yet; it will not start"
-        )
-    if not local and not yes:
-        _ask(plan, spec)
+    if not local:
+        warn_if_suspect(choose(plan, use_spot=spec.use_spot))
+        if not yes:
+            _ask(plan, spec)
     _run(_backend(local, port, changes), spec, timeout)
 
 
@@ -118,4 +122,6 @@ def _bill(plan: Plan, spec: ServiceSpec) -> str:
     text = f"{usd_per_hour(hourly)} an hour, {usd(month.total)} a month"
     if month.controller:
         text += f" with SkyServe's controller ({usd(month.controller)})"
+    for mark in candidate.price_marks:
+        text += f"; the price is {mark.replace('_', ' ')}: {MARKS[mark]}"
     return text

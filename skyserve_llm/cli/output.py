@@ -4,6 +4,8 @@ JSON never imports rich; a table is built in ``tables`` and printed here.
 """
 
 import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import click
@@ -13,13 +15,35 @@ from skyserve_llm.cli.planning import to_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-PIPE_WIDTH = 160
+PIPE_WIDTH = 180
 """Columns where stdout is no terminal: a table in a file should not be folded to 80."""
 
 
 def json_document(value: object) -> None:
     """One JSON document on stdout; text is taken to be one already."""
     click.echo(value if isinstance(value, str) else to_json(value))
+
+
+def csv_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A CSV on stdout: nothing for None, decimals in full, lists with spaces between."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    click.echo(text.getvalue(), nl=False)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(str, value))
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def text(value: str, *, newline: bool = True) -> None:

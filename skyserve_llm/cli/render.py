@@ -6,10 +6,16 @@ from typing import Any
 import click
 
 from skyserve_llm.cli import options, output
-from skyserve_llm.cli.wanted import override_options, overrides_from, use_spot, wanted_plan
+from skyserve_llm.cli.wanted import (
+    override_options,
+    overrides_from,
+    use_spot,
+    wanted_plan,
+    warn_if_suspect,
+)
 from skyserve_llm.errors import InputError
 from skyserve_llm.service.render import render
-from skyserve_llm.service.spec import service_spec
+from skyserve_llm.service.spec import choose, service_spec
 
 
 @click.command("render")
@@ -29,6 +35,7 @@ def command(
     """Write the plan's `sky serve` YAML: of MODEL, or of the plan last made."""
     plan = wanted_plan(model, values)
     spec = service_spec(plan, name=name, replicas=values["replicas"], use_spot=use_spot(values))
+    warn_if_suspect(choose(plan, use_spot=spec.use_spot))
     text = render(spec, overrides=overrides_from(assignments, overrides))
     if file is None:
         output.text(text, newline=False)

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from skyserve_llm.cli import options
+from skyserve_llm.cli import options, output
 from skyserve_llm.cli.planning import plan_model, save_plan, saved_plan, to_json
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
-from skyserve_llm.types import Plan
+from skyserve_llm.types import MARKS, Candidate, Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,20 +52,22 @@ def wanted_plan(model: str | None, values: dict[str, Any]) -> Plan:
     if model is None:
         ctx = click.get_current_context()
         stray = [
-            name
-            for name in values
-            if name not in _APPLIES_TO_A_SAVED_PLAN
-            and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            option.opts[0]
+            for option in ctx.command.params
+            if option.name in values.keys() - _APPLIES_TO_A_SAVED_PLAN
+            and ctx.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
         ]
         if stray:
             raise InputError(
-                f"--{stray[0].rstrip('s').replace('_', '-')} shapes a plan, and no model was named",
+                f"{stray[0]} shapes a plan, and no model was named",
                 hint=f"`llmbudget {ctx.info_name} MODEL …` plans again; without a model the plan "
                 "last made is taken as it is",
             )
         return saved_plan()
     plan = plan_model(
-        model, options.market(values), options.workload(values), options.engine_args(values)
+        options.model_request(model, values),
+        **options.planning_arguments(values),
+        progress=output.progress,
     )
     if plan.chosen is None:
         raise NoFeasiblePlanError(
@@ -74,6 +76,16 @@ def wanted_plan(model: str | None, values: dict[str, Any]) -> Plan:
         )
     save_plan(to_json(plan))
     return plan
+
+
+def warn_if_suspect(candidate: Candidate) -> None:
+    """Whatever is done with a suspect price is not done silently."""
+    if candidate.suspect:
+        doubts = "; ".join(MARKS[mark] for mark in candidate.price_marks)
+        output.progress(
+            f"warning: the price of {candidate.instance_type} on {candidate.cloud} is suspect: "
+            f"{doubts}"
+        )
 
 
 def use_spot(values: dict[str, Any]) -> bool | None:

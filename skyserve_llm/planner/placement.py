@@ -1,11 +1,13 @@
 """Which cards, and how many, can hold a model under a workload: fit or a reason why not.
 
-A replica uses all GPUs of its instance as one tensor-parallel group. Pure predicates.
+A replica uses all GPUs of its instance: one tensor-parallel group, or as many of them in a row as
+there are pipeline stages. Pure predicates.
 """
 
 from typing import NamedTuple
 
-from skyserve_llm.planner.memory import estimate_memory, max_concurrency, request_bytes
+from skyserve_llm.planner.memory import Account, account, estimate_memory
+from skyserve_llm.planner.support import indivisible, unsupported
 from skyserve_llm.planner.throughput import estimate_throughput
 from skyserve_llm.types import (
     EngineArgs,
@@ -13,19 +15,20 @@ from skyserve_llm.types import (
     MemoryEstimate,
     ModelSpec,
     Rejection,
+    Served,
     ThroughputEstimate,
     Workload,
 )
 from skyserve_llm.units import gib
 
-GPU_COUNTS = (1, 2, 4, 8)
-
 
 class Placement(NamedTuple):
-    """A model on ``gpu_count`` cards of one kind, and what that gives."""
+    """What is served on ``gpu_count`` cards of one kind, and what that gives."""
 
+    served: Served
     gpu: str
     gpu_count: int
+    tensor_parallel_size: int
     memory: MemoryEstimate
     kv_cache_tokens: int
     max_concurrency: float
@@ -33,78 +36,74 @@ class Placement(NamedTuple):
 
 
 def place(
-    model: ModelSpec, gpu: GpuSpec, gpu_count: int, engine: EngineArgs, workload: Workload
+    served: Served, gpu: GpuSpec, gpu_count: int, engine: EngineArgs, workload: Workload
 ) -> Placement | Rejection:
-    """Put the model on ``gpu_count`` cards, or say in one line why it cannot go there."""
-    reason = _unsupported(model, gpu, engine) or _indivisible(model, gpu_count, engine)
+    """Put a model on ``gpu_count`` cards, or say in one line why it cannot go there."""
+    model = served.model
+    reason = unsupported(model, gpu, engine) or indivisible(model, gpu_count, engine)
     if reason:
         return Rejection(gpu=gpu.name, gpu_count=gpu_count, reason=reason)
-    memory = estimate_memory(model, gpu, gpu_count, engine)
-    room = memory.kv_cache_bytes
-    # vLLM refuses to start unless one request of max_model_len fits.
-    longest = context_length(model, workload)
-    one_request = request_bytes(model, gpu, gpu_count, engine, longest)
-    working_set = workload.concurrency * request_bytes(
-        model, gpu, gpu_count, engine, min(longest, workload.input_tokens + workload.output_tokens)
+    size, longest = gpu_count // engine.pipeline_parallel_size, context_length(model, workload)
+    parts = account(model, gpu, engine, size, longest)
+    memory = estimate_memory(model, parts)
+    needed = max(
+        # vLLM refuses to start unless one request of max_model_len fits.
+        parts.layout.needed_bytes(1, longest),
+        parts.layout.needed_bytes(workload.concurrency, request_length(workload, longest)),
     )
-    needed = max(one_request, working_set)
-    if room < needed:
+    if memory.kv_cache_bytes < needed:
         return Rejection(
             gpu=gpu.name,
             gpu_count=gpu_count,
-            reason=_shortage(memory, needed, one_request >= working_set, longest, workload),
-            shortfall_bytes=needed - room,
+            reason=_shortage(memory, parts, longest, workload),
+            shortfall_bytes=needed - memory.kv_cache_bytes,
+            max_model_len_that_fits=parts.layout.longest(memory.kv_cache_bytes, longest),
         )
-    concurrency = max_concurrency(room, one_request)
+    tokens, concurrency = parts.layout.capacity(memory.kv_cache_bytes, longest)
     return Placement(
+        served=served,
         gpu=gpu.name,
         gpu_count=gpu_count,
+        tensor_parallel_size=size,
         memory=memory,
-        kv_cache_tokens=int(concurrency * longest),
+        kv_cache_tokens=tokens,
         max_concurrency=round(concurrency, 2),
-        throughput=estimate_throughput(model, gpu, gpu_count, memory, workload),
+        throughput=estimate_throughput(model, gpu, size, memory, workload),
     )
 
 
 def context_length(model: ModelSpec, workload: Workload) -> int:
-    """The context a replica serves: the workload's limit, or the model's own."""
-    return workload.max_model_len or model.max_position_embeddings
+    """The context a replica serves: the workload's limit, or what vLLM takes of the model's."""
+    default = model.default_max_model_len or model.max_position_embeddings
+    return workload.max_model_len or default
 
 
-def _unsupported(model: ModelSpec, gpu: GpuSpec, engine: EngineArgs) -> str | None:
-    if not gpu.compute_capability[:1].isdigit():
-        return f"{gpu.name} is not a CUDA card; the replica installs vLLM's CUDA build"
-    if (engine.dtype or model.dtype) == "bfloat16" and not gpu.bf16:
-        return f"bfloat16 needs compute capability 8.0, {gpu.name} has {gpu.compute_capability}"
-    return None
+def request_length(workload: Workload, longest: int) -> int:
+    """Tokens of one of the workload's requests when it is done."""
+    return min(longest, workload.input_tokens + workload.output_tokens)
 
 
-def _indivisible(model: ModelSpec, gpu_count: int, engine: EngineArgs) -> str | None:
-    if engine.tensor_parallel_size not in (None, gpu_count):
-        return f"tensor_parallel_size {engine.tensor_parallel_size} was asked for"
-    if gpu_count not in GPU_COUNTS:
-        return f"a tensor-parallel group has 1, 2, 4 or 8 GPUs, not {gpu_count}"
-    if model.num_attention_heads % gpu_count:
-        return f"{model.num_attention_heads} attention heads do not divide over {gpu_count} GPUs"
-    for group in model.attention:
-        # vLLM splits KV heads evenly or repeats each on the same number of ranks.
-        if group.kv_heads and group.kv_heads % gpu_count and gpu_count % group.kv_heads:
-            return f"{group.kv_heads} KV heads do not divide over {gpu_count} GPUs"
-    return None
-
-
-def _shortage(
-    memory: MemoryEstimate, needed: int, by_length: bool, longest: int, workload: Workload
-) -> str:
-    if memory.kv_cache_bytes <= 0:
+def _shortage(memory: MemoryEstimate, parts: Account, longest: int, workload: Workload) -> str:
+    """What does not fit, and what of it would."""
+    left, layout = memory.kv_cache_bytes, parts.layout
+    if left <= 0:
+        beside = memory.activation_bytes + memory.overhead_bytes
         return (
-            f"weights {gib(memory.weights_bytes)} and overhead leave no room "
+            f"weights {gib(memory.weights_bytes)} and {gib(beside)} beside them leave no room "
             f"in {gib(memory.per_gpu_capacity_bytes)}"
         )
-    load = (
-        f"one request of {longest:,} tokens"
-        if by_length
-        else f"{workload.concurrency} requests of "
-        f"{workload.input_tokens + workload.output_tokens:,} tokens"
+    if not layout.holds(left, 1, longest):
+        fits = layout.longest(left, longest)
+        needed = gib(layout.needed_bytes(1, longest))
+        way_out = f": --max-model-len {fits} fits" if fits else ""
+        return (
+            f"one request of {longest:,} tokens needs {needed} of KV cache, "
+            f"{gib(left)} is left{way_out}"
+        )
+    tokens = request_length(workload, longest)
+    needed = gib(layout.needed_bytes(workload.concurrency, tokens))
+    fit = (left // layout.block_bytes - 1) // layout.blocks(tokens)
+    return (
+        f"{workload.concurrency} requests of {tokens:,} tokens need {needed} of KV cache, "
+        f"{gib(left)} is left: {fit} fit"
     )
-    return f"{load} needs {gib(needed)} of KV cache, {gib(memory.kv_cache_bytes)} is left"

@@ -5,7 +5,7 @@ does 2 FLOP per active weight and token. Nothing is taken off for kernels, launc
 communication, so these are the best a card could do, not what it will do. Pure arithmetic.
 """
 
-from skyserve_llm.planner.memory import bytes_per_linear_weight, weights_bytes
+from skyserve_llm.planner.memory import bytes_per_quantized_weight, weights_bytes
 from skyserve_llm.types import (
     GpuSpec,
     MemoryEstimate,
@@ -39,7 +39,7 @@ def estimate_throughput(
         if model.num_experts:
             idle = 1 - experts_read(model, workload.concurrency) / model.num_experts
             experts = model.parameters.experts / tensor_parallel_size
-            weights -= round(experts * bytes_per_linear_weight(model.quantization) * idle)
+            weights -= round(experts * bytes_per_quantized_weight(model) * idle)
         context = workload.input_tokens + workload.output_tokens // 2
         kv = memory.kv_cache_bytes_per_token * context * workload.concurrency
         tpot = (weights + kv) / (gpu.bandwidth_gb_s * 1e9) * 1e3

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from skyserve_llm.errors import InputError, NoFeasiblePlanError
 from skyserve_llm.planner.cost import disk_size_gib
+from skyserve_llm.planner.ranking import choose as first_to_trust
 from skyserve_llm.service.types import Place, ReadinessProbe, ServiceSpec
 from skyserve_llm.types import Candidate, EngineName, Plan
 
@@ -59,9 +60,8 @@ def service_spec(
     checkpoint = checkpoint_bytes(plan, candidate)
     return ServiceSpec(
         name=check_name(name if name is not None else service_name(plan.model.id)),
-        model=plan.model.id,
-        # The simulated engine downloads nothing.
-        revision=None if chosen_engine == "simulated" else plan.model.revision,
+        model=candidate.repository or plan.model.id,
+        revision=_revision(plan, candidate, chosen_engine),
         engine=chosen_engine,
         engine_args=engine_args(plan, candidate, chosen_engine),
         replicas=check_replicas(plan.workload.replicas if replicas is None else replicas),
@@ -74,6 +74,11 @@ def service_spec(
         price_per_hour=candidate.price_per_hour,
         price_source=candidate.price_source,
     )
+
+
+def _revision(plan: Plan, candidate: Candidate, engine: EngineName) -> str | None:
+    """The plan's, unless nothing is downloaded or something else is: it is of one repository."""
+    return None if engine == "simulated" or candidate.repository else plan.model.revision
 
 
 def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
@@ -97,13 +102,17 @@ def choose(plan: Plan, *, use_spot: bool | None = None) -> Candidate:
     if use_spot is None or choice.spot is use_spot:
         return choice
     same_kind = [candidate for candidate in plan.candidates if candidate.spot is use_spot]
+    if choice.altered is None:  # something smaller never takes the checkpoint's place unasked
+        same_kind = [candidate for candidate in same_kind if candidate.altered is None]
     if not same_kind:
         kind, flag = ("spot", "--spot") if use_spot else ("on-demand", "--on-demand")
         raise InputError(
             f"the plan holds no {kind} candidate",
             hint=f"plan again: `llmbudget plan {plan.model.id} {flag}`",
         )
-    return min(same_kind, key=lambda candidate: candidate.rank)
+    ranked = sorted(same_kind, key=lambda candidate: candidate.rank)
+    # As the plan itself chooses: no suspect price while there is another.
+    return ranked[first_to_trust(ranked) or 0]
 
 
 def engine_args(
@@ -124,11 +133,15 @@ def engine_args(
     if engine != "vllm":
         return tuple(pairs)
     pairs.append(("tensor-parallel-size", str(candidate.tensor_parallel_size)))
+    if candidate.pipeline_parallel_size > 1:
+        pairs.append(("pipeline-parallel-size", str(candidate.pipeline_parallel_size)))
     pairs.append(("gpu-memory-utilization", f"{args.gpu_memory_utilization:g}"))
     if _quantized_at_load(plan, candidate):
         pairs.append(("quantization", candidate.quantization))
     if args.kv_cache_dtype != "auto":
         pairs.append(("kv-cache-dtype", args.kv_cache_dtype))
+    if args.block_size is not None:
+        pairs.append(("block-size", str(args.block_size)))
     if args.max_num_batched_tokens is not None:
         pairs.append(("max-num-batched-tokens", str(args.max_num_batched_tokens)))
     if args.max_num_seqs is not None:
@@ -173,7 +186,7 @@ def place(candidate: Candidate) -> Place:
 
 def checkpoint_bytes(plan: Plan, candidate: Candidate) -> int:
     """What is downloaded: the loaded weights, or more where they are quantized on the way in."""
-    loaded = candidate.memory.weights_bytes * candidate.tensor_parallel_size
+    loaded = candidate.memory.weights_bytes * candidate.gpu_count
     if not _quantized_at_load(plan, candidate):
         return loaded
     return max(loaded, plan.model.parameters * (4 if plan.model.dtype == "float32" else 2))
@@ -219,5 +232,7 @@ def check_replicas(replicas: int) -> int:
 
 
 def _quantized_at_load(plan: Plan, candidate: Candidate) -> bool:
-    """A quantization that is not the checkpoint's own: vLLM must be told, and loads 16 bits."""
+    """A quantization that no checkpoint has: vLLM must be told, and loads 16 bits."""
+    if candidate.repository is not None:
+        return False
     return candidate.quantization is not None and candidate.quantization != plan.model.quantization

@@ -13,20 +13,24 @@ from skyserve_llm.sources.data import pricing_dir, read_table, reject
 if TYPE_CHECKING:
     from pathlib import Path
 
-COLUMNS = ("cloud", "name", "skypilot", "spot", "ports")
+COLUMNS = ("cloud", "name", "skypilot", "spot", "ports", "catalog")
 
 ALIASES = {"digitalocean": "do", "k8s": "kubernetes", "vast-ai": "vast", "vast.ai": "vast"}
 """Other names of a cloud, in price lists and in SkyPilot's own registry."""
 
 
 class Cloud(NamedTuple):
-    """``id`` is SkyPilot's lower-case name. ``spot`` and ``ports`` are what SkyPilot supports."""
+    """``id`` is SkyPilot's lower-case name. ``spot`` and ``ports`` are what SkyPilot supports.
+
+    ``catalog`` is the cloud's folder in SkyPilot's hosted catalog, '' where it has none.
+    """
 
     id: str
     name: str
     skypilot: bool
     spot: bool
     ports: bool
+    catalog: str
 
     @property
     def serves(self) -> bool:
@@ -39,12 +43,17 @@ def load_clouds(path: Path | None = None) -> dict[str, Cloud]:
     path = path or pricing_dir() / "clouds.csv"
     clouds = {}
     for row in read_table(path, COLUMNS):
-        for column, value in zip(COLUMNS[2:], row[2:], strict=True):
+        for column, value in zip(COLUMNS[2:5], row[2:5], strict=True):
             if value not in ("0", "1"):
                 reject(path, row, column, value, "is neither 0 nor 1")
-        cloud_id, name, skypilot, spot, ports = row
+        cloud_id, name, skypilot, spot, ports, catalog = row
         clouds[cloud_id] = Cloud(
-            id=cloud_id, name=name, skypilot=skypilot == "1", spot=spot == "1", ports=ports == "1"
+            id=cloud_id,
+            name=name,
+            skypilot=skypilot == "1",
+            spot=spot == "1",
+            ports=ports == "1",
+            catalog=catalog,
         )
     return clouds
 

@@ -40,8 +40,10 @@ def _data_dir(name: str, package: Path) -> Path:
     )
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
+def read_table(path: Path, columns: Sequence[str], optional: int = 0) -> list[list[str]]:
     """The rows of a CSV whose header is exactly ``columns``; blank lines are left out.
+
+    The last ``optional`` columns may be missing, all of them at once.
 
     Raises DataError for a file that is missing, is not UTF-8 text, or has another header or a row
     of another length.
@@ -61,17 +63,17 @@ def read_table(path: Path, columns: Sequence[str]) -> list[list[str]]:
         ) from error
     # A spreadsheet's "CSV UTF-8" starts with a byte order mark.
     header[0] = header[0].removeprefix("\ufeff")
-    if header != list(columns):
+    if header not in (list(columns), list(columns[: len(columns) - optional])):
         raise DataError(
             f"{path}, line 1: the header is {','.join(header)!r}",
             hint=f"the header must be {','.join(columns)}",
         )
-    width = len(columns)
+    width = len(header)
     if set(map(len, rows)) - {width}:
         row = next(row for row in rows if len(row) != width)
         raise DataError(
             f"{path}, line {line_of(path, row)}: {len(row)} columns, expected {width}",
-            hint=f"every row must have: {','.join(columns)}",
+            hint=f"every row must have: {','.join(header)}",
         )
     return rows
 

@@ -70,7 +70,7 @@ def test_the_document_keeps_its_contract(capsys: pytest.CaptureFixture[str]) -> 
     assert {"model", "workload", "prices", "chosen", "candidates", "rejected"} <= set(document)
     assert {
         "id", "revision", "architecture", "model_type", "parameters", "active_parameters", "dtype",
-        "quantization", "source", "engine", "engine_reason",
+        "quantization", "source", "engine", "engine_reason", "max_new_tokens", "trust_remote_code",
     } <= set(document["model"])  # fmt: skip
     assert {"max_model_len", "concurrency", "input_tokens", "output_tokens", "replicas"} <= set(
         document["workload"]
@@ -84,10 +84,10 @@ def test_the_document_keeps_its_contract(capsys: pytest.CaptureFixture[str]) -> 
             "tensor_parallel_size", "price_per_hour", "price_as_of", "price_source",
             "kv_cache_tokens", "max_concurrency", "usd_per_million_output_tokens",
         } <= set(candidate)  # fmt: skip
-        assert set(candidate["memory"]) == {
+        assert {
             "weights_bytes", "kv_cache_bytes", "kv_cache_bytes_per_token", "activation_bytes",
             "overhead_bytes", "per_gpu_capacity_bytes",
-        }  # fmt: skip
+        } <= set(candidate["memory"])  # fmt: skip
         assert set(candidate["throughput"]) == {
             "ttft_ms", "tpot_ms", "output_tokens_per_s", "basis",
         }  # fmt: skip
@@ -129,7 +129,7 @@ def test_a_local_folder_is_planned(capsys: pytest.CaptureFixture[str], tmp_path:
 @pytest.mark.parametrize(
     ("args", "code", "said", "hint"),
     [
-        (["mlabonne/phixtral-4x2"], 2, "unknown model", "phixtral-4x2_8"),
+        (["mlabonne/phixtral-4x2"], 2, "cannot reach", "phixtral-4x2_8"),
         (["./nowhere"], 2, "no config.json", "folder"),
         ([PHIXTRAL, "--gpus", "L5"], 2, "L5", "L4"),
         ([PHIXTRAL, "--gpus", "L4:x"], 2, "count", "--help"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from skyserve_llm.errors import DataError, InputError
 from skyserve_llm.sources.gpus import load_gpus
-from skyserve_llm.sources.offers import COLUMNS, load_offers
+from skyserve_llm.sources.offers import load_offers
+from skyserve_llm.sources.price_table import COLUMNS
 from skyserve_llm.types import GpuRequest, Market, Offer
 
 GPUS = load_gpus()
@@ -39,8 +40,10 @@ ALL = (
 
 
 def table(folder: Path, *rows: str) -> Path:
+    """A table whose rows have no marks: what follows is not about them."""
     path = folder / "prices.csv"
-    path.write_text("\n".join((",".join(COLUMNS), *rows)) + "\n", encoding="utf-8")
+    marked = [f"{row}," for row in rows]
+    path.write_text("\n".join((",".join(COLUMNS), *marked)) + "\n", encoding="utf-8")
     return path
 
 
@@ -67,6 +70,7 @@ def test_a_row_becomes_an_offer(tmp_path: Path):
             price_per_hour=Decimal("0.8048"),
             as_of=None,
             source="skypilot-v8-aws",
+            marks=("undated",),
         ),
         Offer(
             cloud="gcp",
@@ -259,6 +263,50 @@ def test_the_snapshot_tells_how_old_the_prices_in_use_are(tmp_path: Path):
 def test_one_undated_offer_leaves_its_cloud_undated(tmp_path: Path):
     path = table(tmp_path, GCP_A100, GCP_L4X2, GCP_L4_SPOT)
     assert load_offers(Market(), GPUS, path)[1].as_of == {"gcp": None}
+
+
+# --- marks -----------------------------------------------------------------------------------
+
+
+def marked(folder: Path, *rows: str) -> list[Offer]:
+    path = folder / "prices.csv"
+    path.write_text("\n".join((",".join(COLUMNS), *rows)) + "\n", encoding="utf-8")
+    return load_offers(Market(), GPUS, path)[0]
+
+
+def test_a_suspect_price_stands_beside_the_cheapest_trusted_one(tmp_path: Path):
+    doubtful = GCP_L4_SPOT.replace("0.28", "0.02") + ",off_market disputed"
+    offers = marked(tmp_path, f"{GCP_L4_SPOT},", f"{GCP_L4_SPOT_DEAR},", doubtful)
+    assert [(str(one.price_per_hour), one.suspect) for one in offers] == [
+        ("0.02", True),
+        ("0.28", False),
+    ]
+    assert offers[0].marks == ("off_market", "disputed")
+
+
+def test_a_suspect_price_that_undercuts_nothing_is_left_out(tmp_path: Path):
+    dear = f"{GCP_L4_SPOT_DEAR},spot_above_on_demand"
+    assert places(marked(tmp_path, f"{GCP_L4_SPOT},", dear)) == [
+        ("gcp", "L4", 1, True, "us-central1")
+    ]
+
+
+def test_where_every_price_is_suspect_the_cheapest_is_given(tmp_path: Path):
+    rows = [f"{row},off_market" for row in (GCP_L4_SPOT, GCP_L4_SPOT_DEAR)]
+    assert places(marked(tmp_path, *rows)) == [("gcp", "L4", 1, True, "us-central1")]
+
+
+def test_a_table_without_marks_is_marked_as_it_is_read(tmp_path: Path):
+    path = tmp_path / "own.csv"
+    rows = (AWS_L4, GCP_L4X2, GCP_L4X2.replace("1.99428", "3").replace("us-central1", "us-east1"))
+    path.write_text("\n".join((",".join(COLUMNS[:-1]), *rows)) + "\n", encoding="utf-8")
+    offers, _ = load_offers(Market(every_place=True), GPUS, path)
+    assert [one.marks for one in offers] == [("undated",), ("reservation", "undated"), ("undated",)]
+
+
+def test_what_a_market_leaves_out_is_left_out_before_the_cheapest_is_taken(tmp_path: Path):
+    market = Market(spot=True, exclude_clouds=("aws",), exclude_regions=("us-central1", "nowhere"))
+    assert places(load(tmp_path, market)) == [("gcp", "L4", 1, True, "europe-west1")]
 
 
 # --- laws ------------------------------------------------------------------------------------

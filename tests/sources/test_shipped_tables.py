@@ -4,7 +4,7 @@ import csv
 import json
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date
 from decimal import Decimal
 from importlib.util import find_spec
@@ -17,7 +17,9 @@ from skyserve_llm.sources.data import pricing_dir
 from skyserve_llm.sources.gpus import load_gpus
 from skyserve_llm.sources.offers import load_offers
 from skyserve_llm.sources.rates import load_rates
-from skyserve_llm.types import GpuRequest, Market, Offer
+from skyserve_llm.sources.suspicion import Price
+from skyserve_llm.sources.suspicion import marks as suspicion_marks
+from skyserve_llm.types import MARKS, GpuRequest, Market, Offer
 
 GPUS = load_gpus()
 CLOUDS = load_clouds()
@@ -51,6 +53,9 @@ def test_the_readme_tells_the_same_counts():
         assert f"| {count} | {reason} |" in readme
     for source in dicts("sources.csv"):
         assert source["url"] in readme
+    marked = Counter(mark for one in EVERYTHING for mark in one.marks)
+    for mark, meaning in MARKS.items():
+        assert f"| {marked[mark]} | `{mark}` | {meaning} |" in readme
 
 
 def test_no_offer_stands_twice():
@@ -66,17 +71,63 @@ def test_prices_are_of_this_world():
     for offer in EVERYTHING:
         per_gpu = offer.price_per_hour / offer.gpu_count
         assert Decimal("0.03") < per_gpu < 50, offer
+        assert offer.price_per_hour.is_finite()
+        # Other counts (a dozen, a rack) are no tensor-parallel group: the importers drop them.
         assert offer.gpu_count in (1, 2, 4, 8, 16)
+        assert offer.source
 
 
-def test_spot_is_below_on_demand_of_the_same_machine():
-    prices: dict[tuple[object, ...], dict[bool, Decimal]] = defaultdict(dict)
+def test_marks_are_what_the_rules_say_of_this_table():
+    rows = dicts("offers.csv")
+    prices = [
+        Price(
+            cloud=row["cloud"],
+            region=row["region"],
+            zone=row["zone"],
+            instance_type=row["instance_type"],
+            gpu=row["gpu"],
+            gpu_count=int(row["gpu_count"]),
+            spot=row["spot"] == "1",
+            usd=Decimal(row["price_per_hour"]),
+            as_of=row["as_of"],
+            source=row["source"],
+        )
+        for row in rows
+    ]
+    assert [row["marks"] for row in rows] == suspicion_marks(prices)
+
+
+def test_a_price_without_a_date_says_so():
+    assert all(("undated" in one.marks) == (one.as_of is None) for one in EVERYTHING)
+
+
+def test_every_gpu_that_has_prices_has_one_to_trust():
+    trusted = {one.gpu for one in EVERYTHING if not one.suspect}
+    assert trusted == {one.gpu for one in EVERYTHING}
+
+
+def test_known_wrong_prices_are_suspect():
+    # GCP's reservation prices, about half of the list's.
+    market = Market(clouds=("gcp",), gpus=(GpuRequest(name="A100-80GB", count=1),), spot=False)
+    offers = load_offers(market, GPUS)[0]
+    assert [one.suspect for one in offers] == [True, False]
+    assert offers[0].price_per_hour < 3
+    assert offers[1].price_per_hour > 5
+    # Azure's undated spot, near a tenth of on-demand.
+    azure = [one for one in EVERYTHING if one.cloud == "azure" and one.spot]
+    assert sum(one.suspect for one in azure) > 0.9 * len(azure)
+
+
+def test_spot_is_below_on_demand_of_the_same_machine_or_marked():
+    prices: dict[tuple[object, ...], dict[bool, Offer]] = defaultdict(dict)
     for one in EVERYTHING:
         machine = (one.cloud, one.region, one.zone, one.instance_type, one.gpu_count)
-        prices[machine][one.spot] = one.price_per_hour
+        prices[machine][one.spot] = one
     pairs = [both for both in prices.values() if len(both) == 2]
     assert len(pairs) > 500
-    assert all(both[True] < both[False] for both in pairs)
+    for both in pairs:
+        below = both[True].price_per_hour < both[False].price_per_hour
+        assert below or "spot_above_on_demand" in both[True].marks
 
 
 def test_spot_is_offered_only_where_skypilot_has_it():

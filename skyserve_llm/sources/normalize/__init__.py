@@ -1,7 +1,8 @@
-"""Turns raw price rows and GPU facts into the tables under ``pricing/``.
+"""Turns raw price rows into prices under our names, by one set of rules for every source.
 
-Run by hand when prices are refreshed (``python -m skyserve_llm.sources.normalize``), never on
-the way of a plan. ``raw`` reads, ``provenance`` says where a row comes from, ``naming`` gives
-every card one name, ``rules`` says which prices are kept, ``tables`` writes. The same input and
-date give the same bytes, whatever the order of the input's rows.
+``refresh`` runs them over the catalogs it downloads; by hand (``python -m
+skyserve_llm.sources.normalize``) they make the tables under ``pricing/``; never on the way of a
+plan. ``raw`` reads, ``provenance`` says where a row comes from, ``naming`` gives every card one
+name, ``quotes`` looks at a row alone and ``rules`` at rows together, ``tables`` writes. The same
+input and date give the same bytes, whatever the order of the input's rows.
 """

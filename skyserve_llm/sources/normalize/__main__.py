@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def write_tables(raw_offers: Path, raw_gpus: Path, out: Path, snapshot: date) -> None:
     """Normalizes both raw tables into ``out``. Raises DataError, and then writes nothing."""
     offers, gpus = raw.read_offers(raw_offers), raw.read_gpus(raw_gpus)
-    known = {tables.gpu_name(gpu) for gpu in gpus}
+    known = {tables.gpu_name(gpu): tables.gpu_memory(gpu) for gpu in gpus}
     outcome = normalize(offers, known, load_clouds(out / "clouds.csv"), snapshot)
     texts = {
         "offers.csv": tables.offers_table(outcome.kept),

@@ -9,6 +9,7 @@ guessed.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 AMBIGUOUS = None
@@ -43,8 +44,10 @@ _CARDS: dict[str, str | None] = {
     "H100SXM5": "H100",
     "HGXH100": "H100",
     "HGXH100SXM": "H100",
+    "H100MEGA": "H100",  # GCP's a3-megagpu: the same card, a faster network
     "H100PCIE": "H100-PCIe",
     "H100NVL": "H100-NVL",
+    "H10094GB": "H100-NVL",
     # The PCIe one is always sold as "H200 NVL", so a bare H200 is the SXM card.
     "H200": "H200",
     "H200SXM": "H200",
@@ -93,6 +96,17 @@ _CARDS: dict[str, str | None] = {
 }
 
 
+_SIZES_GIB: dict[str, tuple[int, ...]] = {
+    "V100": (16, 32),
+    "A100": (40, 80),
+    "A100PCIE": (40, 80),
+    "A100SXM": (40, 80),
+    "A100SXM4": (40, 80),
+    "H100": (80, 94),
+}
+"""The memory that cards of one name are made with, the plain one first."""
+
+
 class _Machines(NamedTuple):
     """On ``cloud``, ``key`` in a machine whose type begins so is ``card``."""
 
@@ -112,18 +126,23 @@ _ON_CLOUD = (
     _Machines("azure", "H100", r"Standard_NC\d+ad\w*_H100_v5", "H100-NVL"),
     _Machines("azure", "H100", r"Standard_ND\d+isr_H100_v5", "H100"),
     _Machines("azure", "V100", r"Standard_NC\d+r?s_v3", "V100"),
+    _Machines("cudo", "A10080GB", r".+-a100-pci", "A100-80GB-PCIe"),
     _Machines("do", "H100", r"gpu-h100x", "H100"),  # its price page says HGX
     _Machines("fluidstack", "A10080GB", r"A100_PCIE_80GB::", "A100-80GB-PCIe"),
     _Machines("fluidstack", "H100", r"H100_PCIE_80GB::", "H100-PCIe"),
     _Machines("gcp", "A100", r"a2-(highgpu|megagpu)-", "A100"),
     _Machines("gcp", "A10080GB", r"a2-ultragpu-", "A100-80GB"),
     _Machines("gcp", "H100", r"a3-", "H100"),
+    # Its GpuInfo names the driver's "NVIDIA-H100-80GB-HBM3": the PCIe card has HBM2e.
+    _Machines("hyperbolic", "H100", r"\d+x-H100-", "H100"),
     _Machines("lambda", "A100", r"gpu_[124]x_a100$", A100_40GB_PCIE),
     _Machines("lambda", "A100", r"gpu_(8x_a100|1x_a100_sxm4)$", "A100"),
     _Machines("lambda", "A10080GB", r"gpu_\dx_a100_80gb_sxm4$", "A100-80GB"),
     _Machines("lambda", "H100", r"gpu_\dx_h100_pcie$", "H100-PCIe"),
     _Machines("lambda", "H100", r"gpu_\dx_h100_sxm5$", "H100"),
     _Machines("lambda", "V100", r"gpu_8x_v100", "V100"),
+    _Machines("mithril", "A10080GB", r"a100-80gb\.sxm", "A100-80GB"),
+    _Machines("mithril", "H100", r"h100-80gb\.sxm", "H100"),
     _Machines("nebius", "H100", r"gpu-h100-sxm_", "H100"),
     _Machines("oci", "A100", r"BM\.GPU4\.8$", "A100"),
     _Machines("oci", "A10080GB", r"BM\.GPU\.A100-v2\.8$", "A100-80GB"),
@@ -135,6 +154,9 @@ _ON_CLOUD = (
     _Machines("runpod", "A100PCIE", r"runpod-", "A100-80GB-PCIe"),
     _Machines("runpod", "A100SXM", r"runpod-", "A100-80GB"),
     _Machines("runpod", "H100", r"\d+x_H100_", "H100-PCIe"),
+    _Machines("shadeform", "A100", r".+_A100-sxm4(x\d)?$", "A100"),
+    _Machines("shadeform", "A10080GB", r".+_A100-(80GB?-sxm4|sxm4-80GB?)(x\d)?$", "A100-80GB"),
+    _Machines("shadeform", "H100", r".+_H100-sxm5", "H100"),
     _Machines("vast", "A100", r"\d+x-A100_SXM4", "A100"),
     _Machines("vast", "A100", r"\d+x-A100_PCIE", A100_40GB_PCIE),
     _Machines("vast", "A10080GB", r"\d+x-A100_SXM4", "A100-80GB"),
@@ -149,23 +171,41 @@ _ON_CLOUD = (
 )
 
 
-def card(cloud: str, name: str, instance_type: str) -> str | None:
+@cache
+def card(cloud: str, name: str, instance_type: str, gpu_mib: int | None = None) -> str | None:
     """The card a raw row names; AMBIGUOUS where it could be several.
 
     A name that means one card everywhere is looked up first, then the cloud's own machines, then
-    the memory a price list writes into its row's id (``coreweave-a100-40gb-pcie``). A name that is
+    the memory a price list writes into its row's id (``coreweave-a100-40gb-pcie``). ``gpu_mib``,
+    what one GPU of the row holds, tells cards of one name apart and nothing else. A name that is
     no known card at all comes back as it is, and is then found missing from gpus.csv.
     """
     key = _key(name)
     if key not in _CARDS:
         return name
-    if _CARDS[key] is not AMBIGUOUS:
-        return _CARDS[key]
-    for rule in _ON_CLOUD:
-        if (rule.cloud, rule.key) == (cloud, key) and re.match(rule.instance_type, instance_type):
-            return rule.card
+    for exact in _by_size(key, gpu_mib):
+        if _CARDS.get(exact):
+            return _CARDS[exact]
+        for rule in _ON_CLOUD:
+            if (rule.cloud, rule.key) == (cloud, exact) and re.match(
+                rule.instance_type, instance_type
+            ):
+                return rule.card
     memory = re.search(r"-(16|32|40|80)gb(-|$)", instance_type)
     return _CARDS.get(f"{key}{memory.group(1)}GB") if memory else AMBIGUOUS
+
+
+def _by_size(key: str, gpu_mib: int | None) -> tuple[str, ...]:
+    """The keys to look a card up by, the most exact first.
+
+    A cloud that calls its 80 GB card "A100" must not be taken by the rules for "A100", which are
+    about the plain card of 40 GB.
+    """
+    sizes = _SIZES_GIB.get(key, ())
+    size = next((one for one in sizes if gpu_mib and abs(gpu_mib / 1024 / one - 1) < 0.06), None)
+    if size is None:
+        return (key,)
+    return (f"{key}{size}GB", key) if size == sizes[0] else (f"{key}{size}GB",)
 
 
 def single_card(variant: str, count: int) -> str:

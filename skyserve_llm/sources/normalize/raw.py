@@ -45,6 +45,7 @@ class RawOffer(NamedTuple):
     """A machine in a place with its on-demand ``price`` and its ``spot`` price, USD an hour.
 
     Either may be empty. ``mem_gib`` is the host's, and wrong on some clouds: not used.
+    ``gpu_mib`` is what one GPU holds, where the source says so, to tell cards apart by.
     """
 
     cloud: str
@@ -59,11 +60,7 @@ class RawOffer(NamedTuple):
     spot: str
     source: str
     asof: str
-
-    @property
-    def is_listing(self) -> bool:
-        """A price list's row, one price for the whole cloud, rather than a catalog's place."""
-        return not self.region
+    gpu_mib: int | None = None
 
 
 class RawGpu(NamedTuple):
@@ -87,7 +84,7 @@ class RawGpu(NamedTuple):
 
 def read_offers(path: Path) -> list[RawOffer]:
     """Raises DataError where the file is missing or has other columns."""
-    return [RawOffer._make(row) for row in read_table(path, OFFER_COLUMNS)]
+    return [RawOffer._make((*row, None)) for row in read_table(path, OFFER_COLUMNS)]
 
 
 def read_gpus(path: Path) -> list[RawGpu]:

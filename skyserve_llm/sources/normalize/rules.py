@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from skyserve_llm.sources.normalize.quotes import SPOT_EQUAL, Quote, quotes_of, same_price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
 
     from skyserve_llm.sources.clouds import Cloud
     from skyserve_llm.sources.normalize.raw import RawOffer
 
 SUPERSEDED = "older catalog of a cloud that has a newer one"
-NO_MACHINE = "whole-cloud price with no machine that SkyPilot could rent for it"
+NO_MACHINE = "no machine, or not one alone, that SkyPilot could rent for the price"
 NO_SPOT = "spot on a cloud where SkyPilot has no spot"
 DUPLICATE = "same offer in a better source"
-SPOT_ABOVE = "spot above on-demand"
-RESERVATION = "GCP on-demand below its own spot: a reservation price"
 
 _TIER_SUFFIX = re.compile(r"-(on-demand|spot)$")
+
+
+Machines = dict[tuple[str, str, int], set[tuple[str, str]]]
+"""SkyPilot's instance types and accelerator names for a cloud, card and count."""
 
 
 class Outcome(NamedTuple):
@@ -38,18 +40,24 @@ class Outcome(NamedTuple):
 
 def normalize(
     offers: Iterable[RawOffer],
-    gpus: Collection[str],
+    gpus: Mapping[str, int],
     clouds: Mapping[str, Cloud],
     snapshot: date,
+    machines: Machines | None = None,
 ) -> Outcome:
-    """The whole pipeline. Raises DataError for a cloud or a date that is not understood."""
+    """The whole pipeline.
+
+    ``gpus`` are the known cards with their memory in MiB; ``machines`` what SkyPilot is known to
+    rent beside what these offers say of it. Raises DataError for a cloud or a date that is not
+    understood.
+    """
     dropped: Counter[str] = Counter()
     quotes = [
         quote for offer in offers for quote in quotes_of(offer, gpus, clouds, snapshot, dropped)
     ]
-    machines = _skypilot_machines(quotes)
+    known = _skypilot_machines(quotes, machines or {})
     quotes = _drop(quotes, _superseded(quotes), SUPERSEDED, dropped)
-    quotes = _place_listings(quotes, machines, clouds, dropped)
+    quotes = _name_machines(quotes, known, clouds, dropped)
     quotes = _drop(
         quotes,
         lambda one: one.spot and clouds[one.cloud].skypilot and not clouds[one.cloud].spot,
@@ -57,7 +65,7 @@ def normalize(
         dropped,
     )
     quotes = _deduplicate(quotes, dropped)
-    quotes = _sane_pairs(quotes, dropped)
+    quotes = _with_a_discount(quotes, dropped)
     # A machine's prices in all places stand together, so that a refresh reads well as a diff.
     quotes.sort(key=lambda one: (one.cloud, one.gpu, one.gpu_count, *one.machine, one.spot))
     return Outcome(kept=quotes, dropped=dict(sorted(dropped.items())))
@@ -79,17 +87,11 @@ def _superseded(quotes: Iterable[Quote]) -> Callable[[Quote], bool]:
     return lambda quote: 0 < quote.version < newest[quote.cloud]
 
 
-_Machine = tuple[str, str]
-
-
-def _skypilot_machines(
-    quotes: Iterable[Quote],
-) -> dict[tuple[str, str, int], set[_Machine]]:
-    """SkyPilot's instance types and accelerator names for a cloud, card and count.
-
-    Out of catalogs of any age: prices grow old, names of machines do not.
-    """
-    machines: dict[tuple[str, str, int], set[_Machine]] = defaultdict(set)
+def _skypilot_machines(quotes: Iterable[Quote], known: Machines) -> Machines:
+    """Out of catalogs of any age: prices grow old, names of machines do not."""
+    machines: Machines = defaultdict(set)
+    for key, found in known.items():
+        machines[key] |= found
     for quote in quotes:
         if quote.version:
             key = (quote.cloud, quote.variant, quote.gpu_count)
@@ -97,30 +99,32 @@ def _skypilot_machines(
     return machines
 
 
-def _place_listings(
+def _name_machines(
     quotes: Iterable[Quote],
-    machines: Mapping[tuple[str, str, int], set[_Machine]],
+    machines: Machines,
     clouds: Mapping[str, Cloud],
     dropped: Counter[str],
 ) -> list[Quote]:
-    """Gives whole-cloud prices the machine that SkyPilot would rent for them.
+    """Gives a price of a list, or of another program's catalog, the machine SkyPilot would rent.
 
     Where SkyPilot knows no such machine, or several, the price belongs to none of them. On a
-    marketplace (Vast) a whole-cloud price is the lowest ask anywhere: it is nobody's price.
+    marketplace (Vast) such a price is one host's ask, or the lowest anywhere: it is nobody's price.
     """
     kept = []
     for quote in quotes:
-        if quote.region:
+        if quote.region and not quote.foreign:
             kept.append(quote)
         elif not clouds[quote.cloud].skypilot:
             machine = _TIER_SUFFIX.sub("", quote.instance_type)
             kept.append(quote._replace(instance_type=machine, accelerator=_skypilot_name(quote)))
         else:
             found = machines.get((quote.cloud, quote.variant, quote.gpu_count), set())
-            if len(found) != 1 or quote.cloud == "vast":
+            same = {one for one in found if one[0] == quote.instance_type}
+            choice = same or found
+            if len(choice) != 1 or quote.cloud == "vast":
                 dropped[NO_MACHINE] += 1
                 continue
-            instance_type, accelerator = next(iter(found))
+            instance_type, accelerator = next(iter(choice))
             kept.append(quote._replace(instance_type=instance_type, accelerator=accelerator))
     return kept
 
@@ -142,25 +146,17 @@ def _deduplicate(quotes: Iterable[Quote], dropped: Counter[str]) -> list[Quote]:
     return list(best.values())
 
 
-def _sane_pairs(quotes: Sequence[Quote], dropped: Counter[str]) -> list[Quote]:
-    """Holds each spot price against the on-demand price of the same machine in the same place."""
-    on_demand = {quote.machine: quote.price for quote in quotes if not quote.spot}
-    spot = {quote.machine: quote.price for quote in quotes if quote.spot}
+def _with_a_discount(quotes: Sequence[Quote], dropped: Counter[str]) -> list[Quote]:
+    """Without spot prices that another source's on-demand price of the machine equals.
 
-    def reserved(quote: Quote) -> bool:
-        below = quote.machine in spot and quote.price < spot[quote.machine]
-        return quote.cloud == "gcp" and not quote.spot and below
+    What else is wrong with a price is for ``suspicion`` to mark.
+    """
+    on_demand = {quote.machine: quote.price for quote in quotes if not quote.spot}
 
     def no_discount(quote: Quote) -> bool:
-        known = quote.machine in on_demand
-        return quote.spot and known and same_price(on_demand[quote.machine], quote.price)
+        if not quote.spot:
+            return False
+        price = on_demand.get(quote.machine)
+        return price is not None and same_price(price, quote.price)
 
-    def dearer(quote: Quote) -> bool:
-        # Spot is the smaller of the two by definition; where it is not, one of them is wrong.
-        # On GCP that is known to be the on-demand price, elsewhere it is the spot price.
-        ceiling = on_demand.get(quote.machine, quote.price)
-        return quote.cloud != "gcp" and quote.spot and quote.price > ceiling
-
-    kept = _drop(quotes, reserved, RESERVATION, dropped)
-    kept = _drop(kept, no_discount, SPOT_EQUAL, dropped)
-    return _drop(kept, dearer, SPOT_ABOVE, dropped)
+    return _drop(quotes, no_discount, SPOT_EQUAL, dropped)

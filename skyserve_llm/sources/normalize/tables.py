@@ -11,46 +11,59 @@ import io
 import json
 import re
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING
 
 from skyserve_llm.errors import DataError
 from skyserve_llm.sources.gpus import COLUMNS as GPU_COLUMNS
 from skyserve_llm.sources.normalize.provenance import as_of_note, parse_source
 from skyserve_llm.sources.normalize.quotes import count_prices
-from skyserve_llm.sources.offers import COLUMNS as OFFER_COLUMNS
+from skyserve_llm.sources.price_table import COLUMNS as OFFER_COLUMNS
+from skyserve_llm.sources.price_table import mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
+    from decimal import Decimal
 
     from skyserve_llm.sources.normalize.quotes import Quote
     from skyserve_llm.sources.normalize.raw import RawGpu, RawOffer
     from skyserve_llm.sources.normalize.rules import Outcome
+    from skyserve_llm.sources.price_table import Row
 
 SOURCE_COLUMNS = ("id", "what", "url", "commit", "licence", "as_of_note")
 
 
+def offer_rows(kept: Iterable[Quote]) -> list[Row]:
+    """Quotes as rows of a price table, all but their marks, in the same order."""
+    return [
+        [
+            quote.cloud,
+            quote.region,
+            quote.zone,
+            quote.instance_type,
+            quote.gpu,
+            quote.accelerator,
+            str(quote.gpu_count),
+            "1" if quote.spot else "0",
+            _plain(quote.price),
+            quote.as_of,
+            quote.source,
+        ]
+        for quote in kept
+    ]
+
+
+@cache
+def _plain(price: Decimal) -> str:
+    """Decimal text: never 1E+2, no zeros that say nothing."""
+    return f"{price.normalize():f}"
+
+
 def offers_table(kept: Iterable[Quote]) -> str:
-    return _csv(
-        OFFER_COLUMNS,
-        (
-            (
-                quote.cloud,
-                quote.region,
-                quote.zone,
-                quote.instance_type,
-                quote.gpu,
-                quote.accelerator,
-                str(quote.gpu_count),
-                "1" if quote.spot else "0",
-                # Plain decimal text: never 1E+2, no zeros that say nothing.
-                f"{quote.price.normalize():f}",
-                quote.as_of,
-                quote.source,
-            )
-            for quote in kept
-        ),
-    )
+    rows = offer_rows(kept)
+    mark(rows)
+    return _csv(OFFER_COLUMNS, rows)
 
 
 def sources_table(offers: Iterable[RawOffer], kept: Iterable[Quote]) -> str:
@@ -117,6 +130,13 @@ def snapshot_text(snapshot: date, offers: Sequence[RawOffer], outcome: Outcome) 
 def gpu_name(gpu: RawGpu) -> str:
     """SXM is the plain card, other forms stand in the name: ``'A100-80GB (SXM)'`` -> A100-80GB."""
     return gpu.name.replace(" (SXM)", "").replace(" (PCIe)", "-PCIe")
+
+
+def gpu_memory(gpu: RawGpu) -> int:
+    """MiB. Raises DataError for anything but a whole number of them."""
+    if not gpu.driver_mib.isdecimal():
+        raise DataError(f"{gpu.name}: driver_mib {gpu.driver_mib!r} is no whole number of MiB")
+    return int(gpu.driver_mib)
 
 
 def _fact_sources(gpus: Iterable[RawGpu]) -> list[str]:

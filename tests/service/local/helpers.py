@@ -68,6 +68,8 @@ class Bench:
         backend = self.backend(*options)
         with suppress(NotReadyError):
             backend.deploy(spec(**changes), progress=silent, timeout_seconds=0.01)  # type: ignore[arg-type]
+        # On a busy machine the supervisor may not have said anything yet.
+        wait_for(lambda: self.folder().read_state() is not None, 20)
         return backend
 
     def folder(self, name: str = "chat") -> ServiceFolder:
@@ -92,9 +94,11 @@ class Bench:
 
     def end_everything(self) -> None:
         for path in self.services.iterdir() if self.services.exists() else ():
-            for pid in self.processes(path.name):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            # Until none is left: one that was just being started is in no single look.
+            while holders := self.processes(path.name):
+                for pid in holders:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
 
 def all_ready(status: ServiceStatus, count: int) -> bool:

@@ -39,9 +39,28 @@ def sky_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def api_port() -> int:
     """The port of the API server. One a session: SkyPilot's client reads it once."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if _is_free(_queue_port(port)):
+            return port
+    pytest.fail("no free pair of ports for SkyPilot's API server")
+
+
+def _queue_port(api_port: int) -> int:
+    """The server's second port, as sky/server/requests/queues/mp_queue.py derives it: it lies
+    among those that any connection on this machine may be using."""
+    return 50000 + (11 + api_port - 46580) % 10000
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _set_apart(patch: pytest.MonkeyPatch, sky_home: Path, api_port: int) -> None:
