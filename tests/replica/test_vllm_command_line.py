@@ -13,7 +13,7 @@ START = ("org/model", "--engine", "vllm")
 
 
 def test_what_is_not_the_gates_is_passed_on_as_it_stands() -> None:
-    words = "--served-model-name a b -tp 2 --max-model-len 100 -O3 --x=y".split()
+    words = ["--served-model-name", "a", "b", "-tp", "2", "--max-model-len", "100", "-O3", "--x=y"]
     overrides = ["--hf-overrides", '{"a": [1, 2]}', "--enforce-eager"]
     arguments = options.parse(
         [*START, *words, "--port", "1", "--lame-duck-s", "3", *overrides, "--host", "::1"]
