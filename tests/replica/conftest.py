@@ -79,6 +79,12 @@ class Replica:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """As a machine that is switched off: the replica and all its processes, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def exit_code(self) -> int:
         return self.process.wait(timeout=15)
 
@@ -121,9 +127,7 @@ def _running(
             _wait_until(replica.is_ready, within_s=within_s)
         yield replica
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        replica.kill()
 
 
 Start = Callable[..., Replica]
