@@ -66,7 +66,7 @@ def progress(bench: Bench) -> list[str]:
         lines = list(itertools.takewhile(lambda line: line != "deployed 2\n", terminal.stdout))
         assert terminal.poll() is None, lines
         os.killpg(terminal.pid, signal.SIGHUP)
-        assert terminal.wait(10) == -signal.SIGHUP
+        assert terminal.wait(60) == -signal.SIGHUP
     return lines
 
 
